@@ -1,0 +1,64 @@
+"""The classes of a cell: their names (ICSH), groups and display order. The one place."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class CellClass(StrEnum):
+    """What a detected object is, in the order reports list it."""
+
+    BLAST = "blast"
+    NEUTROPHIL = "neutrophil"
+    IMMATURE_GRANULOCYTE = "immature_granulocyte"
+    EOSINOPHIL = "eosinophil"
+    BASOPHIL = "basophil"
+    LYMPHOCYTE = "lymphocyte"
+    MONOCYTE = "monocyte"
+    UNIDENTIFIED = "unidentified"
+    ERYTHROBLAST = "erythroblast"
+    PLATELET = "platelet"
+    SMUDGE = "smudge"
+    ARTEFACT = "artefact"
+
+    @property
+    def title(self) -> str:
+        """Name for people, as ICSH spells it."""
+        return _TITLES.get(self, self.value.replace("_", " ").capitalize())
+
+
+_TITLES = {
+    CellClass.BLAST: "Blast",
+    CellClass.ERYTHROBLAST: "Nucleated red cell",
+    CellClass.PLATELET: "Platelet or clump",
+    CellClass.SMUDGE: "Smudge cell",
+}
+
+#: Leukocytes: the denominator of every fraction. An unidentified cell is a leukocyte whose kind the
+#: network would not name; leaving it out would inflate every other class.
+COUNTED = frozenset(
+    {
+        CellClass.BLAST,
+        CellClass.NEUTROPHIL,
+        CellClass.IMMATURE_GRANULOCYTE,
+        CellClass.EOSINOPHIL,
+        CellClass.BASOPHIL,
+        CellClass.LYMPHOCYTE,
+        CellClass.MONOCYTE,
+        CellClass.UNIDENTIFIED,
+    }
+)
+
+#: Cells among which blasts are judged: a blast looks like one of these to the cell-type network.
+MONONUCLEAR = frozenset(
+    {
+        CellClass.BLAST,
+        CellClass.LYMPHOCYTE,
+        CellClass.MONOCYTE,
+        CellClass.IMMATURE_GRANULOCYTE,
+        CellClass.UNIDENTIFIED,
+    }
+)
+
+#: Listed beside the differential with their counts, never in the denominator.
+NOT_COUNTED = frozenset(CellClass) - COUNTED

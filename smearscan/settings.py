@@ -1,0 +1,124 @@
+"""Frozen settings, one model per stage, read from TOML. An unknown key is an error.
+
+Each field states its unit and its reason; `configs/presets/default.toml` sets every one of them.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from smearscan.errors import SettingsError
+from smearscan.resources import configs_folder
+
+
+class _Stage(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ScaleSettings(_Stage):
+    """How µm per pixel is measured where the file does not say."""
+
+    red_cell_diameter_um: float = Field(7.5, gt=0, description="median of healthy adults, dried film, µm")
+    between_patient_sd: float = Field(0.06, ge=0, description="relative spread of that median: micro- and macrocytosis")
+    min_red_cells: int = Field(15, ge=1, description="fewer give no usable median")
+    max_relative_sd: float = Field(0.15, gt=0, description="beyond this the window in µm is not one")
+
+
+class RegionSettings(_Stage):
+    """Where to look."""
+
+    survey_um_per_px: float = Field(4.0, gt=0, description="µm/px of the survey image: a red cell is two pixels")
+    tile_um: float = Field(320.0, gt=0, description="side of a tile's core, µm")
+    halo_um: float = Field(24.0, gt=0, description="overlap on each side, µm: more than the largest leukocyte's radius")
+    min_film_fraction: float = Field(0.05, ge=0, le=1, description="tiles with less stained film are glass")
+    max_film_fraction: float = Field(0.97, ge=0, le=1, description="film without gaps between red cells is too thick")
+    min_focus: float = Field(0.15, ge=0, le=1, description="tiles blurred beyond this are left out")
+
+
+class DetectSettings(_Stage):
+    """How leukocytes are found."""
+
+    detector: Literal["yolo", "classical"] = "yolo"
+    um_per_px: float = Field(0.5, gt=0, description="µm/px the detector works at: 12 µm are 24 px")
+    min_score: float = Field(0.3, ge=0, le=1, description="detections below this are not reported")
+    merge_iou: float = Field(0.5, ge=0, le=1, description="two boxes that overlap more are one cell")
+
+
+class StainSettings(_Stage):
+    """How stain is normalised."""
+
+    method: Literal["reinhard", "macenko", "none"] = "reinhard"
+    max_sample_px: int = Field(500_000, gt=0, description="foreground pixels sampled for the fit")
+
+
+class ClassifySettings(_Stage):
+    """Which packages judge a cell, and where the lines are drawn."""
+
+    cell_type: str = "celltype"
+    blast: tuple[str, ...] = ("blast",)
+    blast_weights: tuple[float, ...] = (1.0,)
+    batch_size: int = Field(32, ge=1, description="cells per forward pass; every batch is padded to it")
+
+
+class AggregateSettings(_Stage):
+    """What a patient's number must say."""
+
+    min_leukocytes: int = Field(200, ge=1, description="ICSH minimum for a differential")
+    confidence: float = Field(0.95, gt=0, lt=1, description="of every interval")
+    work_up_fraction: float = Field(0.05, gt=0, lt=1, description="blasts in blood at which work-up starts")
+    acute_fraction: float = Field(0.20, gt=0, lt=1, description="WHO threshold of the acute-leukaemia range")
+    max_unidentified_fraction: float = Field(0.30, gt=0, le=1, description="more cells than this unlike the training: insufficient")
+    min_focus: float = Field(0.15, ge=0, le=1, description="median focus below this: insufficient")
+    min_searched_mm2: float = Field(0.0, ge=0, description="less monolayer than this: insufficient, mm²")
+
+
+class ReportSettings(_Stage):
+    """What a report shows."""
+
+    max_gallery_cells: int = Field(200, ge=1, description="a report opens at once")
+    max_attention_cells: int = Field(24, ge=0, description="attention maps drawn")
+    thumbnail_px: int = Field(900, ge=100, description="longer side of the slide's thumbnail, px")
+
+
+class Settings(_Stage):
+    """Everything that decides what a result is."""
+
+    scale: ScaleSettings = ScaleSettings()
+    regions: RegionSettings = RegionSettings()
+    detect: DetectSettings = DetectSettings()
+    stain: StainSettings = StainSettings()
+    classify: ClassifySettings = ClassifySettings()
+    aggregate: AggregateSettings = AggregateSettings()
+    report: ReportSettings = ReportSettings()
+
+
+def list_presets() -> list[str]:
+    """Names of the presets that ship with the package."""
+    return sorted(p.stem for p in (configs_folder() / "presets").glob("*.toml"))
+
+
+def load_settings(preset: str = "default") -> Settings:
+    """Read a preset by name, or a TOML file by path.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such preset, a key is unknown or a value is out of range.
+    """
+    path = Path(preset) if preset.endswith(".toml") else configs_folder() / "presets" / f"{preset}.toml"
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"there is no preset {preset!r}", f"choose one of {', '.join(list_presets())}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}", "mend the line it names") from error
+    try:
+        return Settings.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"{path}: {key}: {first['msg']}", "see configs/presets/default.toml for every key") from error

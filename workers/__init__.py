@@ -1,0 +1,1 @@
+"""Wires smearscan to Celery; holds no logic."""
