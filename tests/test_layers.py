@@ -10,14 +10,14 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Lowest first. A package may import only what stands in a line above its own; siblings never.
 LINES = [
     {"errors", "geometry", "classes", "resources"},
-    {"records", "settings", "provenance"},
+    {"records", "settings", "provenance", "worksheet"},
     {"slide", "stain"},
     {"regions", "detect", "crops", "models"},
     {"aggregate"},
     {"report"},
     {"store"},
-    {"pipeline"},
-    {"review", "train", "synth"},
+    {"pipeline", "submission"},
+    {"batch", "review", "train", "synth"},
     {"cli"},
 ]
 RANK = {name: rank for rank, line in enumerate(LINES) for name in line}

@@ -1,0 +1,72 @@
+"""`smearscan`: one command line for all parts; each command is imported only when it runs."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module, metadata
+
+import click
+
+from smearscan import __version__
+
+#: Command → module and its short help: `--help` must not import torch to print a line.
+_COMMANDS = {
+    "screen": ("smearscan.cli.screen", "Screen smears: a report and tables for every patient."),
+    "detect": ("smearscan.cli.detect", "Find leukocytes: a CSV of boxes."),
+    "classify": ("smearscan.cli.classify", "Judge ready-made images of single cells."),
+    "synth": ("smearscan.cli.synth", "Draw a synthetic smear with known truth."),
+    "models": ("smearscan.cli.models", "List networks and trained packages, show a model card."),
+    "doctor": ("smearscan.cli.doctor", "Say what is installed, what is missing, and the remedy."),
+}
+
+
+class _Lazy(click.Group):
+    """Commands of this package, and those that others add under the entry point smearscan.commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*_COMMANDS, *sorted(_added())]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in _COMMANDS:
+            command = import_module(_COMMANDS[name][0]).command
+        elif name in (added := _added()):
+            command = added[name].load()
+        else:
+            return None
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{name} is not a click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, help_text) for name, (_, help_text) in _COMMANDS.items()]
+        rows += [(name, f"added by {point.dist.name if point.dist else point.module}") for name, point in sorted(_added().items())]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _added() -> dict[str, metadata.EntryPoint]:
+    return {point.name: point for point in metadata.entry_points(group="smearscan.commands")}
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="smearscan")
+def cli() -> None:
+    """Screening for acute lymphoblastic leukaemia from whole blood-smear images.
+
+    Research use; not a medical device.
+    """
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line that names the file and the remedy."""
+    from smearscan.errors import SmearscanError
+
+    try:
+        cli.main(standalone_mode=True)
+    except SmearscanError as error:
+        click.echo(f"smearscan: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""What made a result: version, settings digest, weights digests. The same three give the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from importlib import metadata
+
+from smearscan import __version__
+from smearscan.settings import Settings
+
+#: Libraries whose version can change a result in its last digits, or how a file is read.
+_LIBRARIES = ("numpy", "opencv-python", "openslide-python", "pillow", "scikit-image", "scipy",
+              "tifffile", "imagecodecs", "timm", "torch", "torchvision", "ultralytics")  # fmt: skip
+
+
+def settings_digest(settings: Settings) -> str:
+    """SHA-256 over every setting, in an order that does not depend on the file's."""
+    text = json.dumps(settings.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of smearscan, Python and the libraries that touch pixels or probabilities."""
+    found = {"smearscan": __version__, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
