@@ -1,0 +1,98 @@
+"""Backbones from timm, from scratch or with ImageNet weights, and the two Inceptions that neither library has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from smearscan.errors import WeightsError
+from smearscan.models.specs import PLAIN_BACKBONES
+
+
+def timm_backbone(name: str, pretrained: bool | str | Path = False, **kwargs: Any) -> nn.Module:
+    """Build a timm network.
+
+    Parameters
+    ----------
+    name
+        timm's own name of the network.
+    pretrained
+        False: from scratch, no network touched. True: timm's hub. A path: that file.
+    **kwargs
+        Handed to timm (`num_classes`, `global_pool`, …).
+
+    Raises
+    ------
+    WeightsError
+        If the hub cannot be reached or the file is not there or does not fit.
+    """
+    import timm
+
+    if not pretrained:
+        model: nn.Module = timm.create_model(name, pretrained=False, **kwargs)
+        return model
+    if not isinstance(pretrained, bool):
+        if not Path(pretrained).is_file():
+            raise WeightsError(
+                f"{pretrained} is not there", f"supply timm's weights of {name!r} as safetensors or .pth"
+            )
+        kwargs["pretrained_cfg_overlay"] = {"file": str(pretrained)}
+    try:
+        model = timm.create_model(name, pretrained=True, **kwargs)
+    except (OSError, RuntimeError, ValueError, KeyError) as error:  # no network, no such file, another network's
+        raise WeightsError(
+            f"the ImageNet weights of {name!r} could not be loaded: {type(error).__name__}: {error}",
+            _remedy(name),
+        ) from error
+    return model
+
+
+def _remedy(name: str) -> str:
+    import timm
+
+    cfg = timm.get_pretrained_cfg(name)
+    hub = f"model.safetensors of {cfg.hf_hub_id}" if cfg and cfg.hf_hub_id else "its weights file"
+    return f"fetch {hub} where there is a network and give its path as `pretrained`, or train from scratch"
+
+
+def feature_backbone(name: str, pretrained: bool | str | Path = False, *, small_input: bool = False) -> nn.Module:
+    """A backbone without pooling or classifier: (N, 3, S, S) → (N, C, h, w), C its `num_features`.
+
+    Parameters
+    ----------
+    name
+        `inception_v1`, `inception_v2` or a key of `PLAIN_BACKBONES`.
+    pretrained
+        As in `timm_backbone`.
+    small_input
+        Replace a ResNet's stem so that inputs of 64–128 px keep a map worth attending to.
+    """
+    if name in ("inception_v1", "inception_v2"):
+        from smearscan.models.networks import inception
+
+        if pretrained:
+            raise ValueError(f"there are no pretrained weights of {name}: leave pretrained out")
+        return inception.features(name)
+    model = timm_backbone(PLAIN_BACKBONES[name][0], pretrained, num_classes=0, global_pool="")
+    if small_input:
+        shrink_stem(model)
+    return model
+
+
+def shrink_stem(resnet: nn.Module) -> None:
+    """Give a timm ResNet a 3×3 stem of stride 1 without pooling, so that a 64 px image ends as 8×8.
+
+    Raises
+    ------
+    ValueError
+        If the network has no such stem.
+    """
+    stem = getattr(resnet, "conv1", None)
+    if not isinstance(stem, nn.Conv2d) or not hasattr(resnet, "maxpool"):
+        raise ValueError("small_input is for ResNets only")
+    small = nn.Conv2d(3, stem.out_channels, 3, stride=1, padding=1, bias=False)
+    nn.init.kaiming_normal_(small.weight, mode="fan_out", nonlinearity="relu")
+    resnet.conv1 = small
+    resnet.maxpool = nn.Identity()
