@@ -1,0 +1,182 @@
+"""A model card: what a trained package is, what it must be fed, what was measured of it and what it is not for.
+
+A card is TOML under `configs/cards/`; an unknown key is an error, so that a misspelt one is never ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from smearscan.errors import WeightsError
+from smearscan.models.specs import NETWORKS
+from smearscan.resources import configs_folder
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Triple = tuple[float, float, float]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputCard(_Part):
+    """The crop a network was trained on; the cutter makes a live crop match it."""
+
+    window_um: float = Field(gt=0, description="side of the square window, µm")
+    um_per_px: float = Field(gt=0, description="resolution of the training crops, µm/px: sharper ones are low-passed")
+    side_px: int = Field(ge=16, description="side of the network's input, px")
+    background: Literal["masked", "kept"] = Field(description="everything but the cell black, or left as it is")
+    stain: str = Field("none", description="normaliser and reference the training crops went through")
+    mean: Triple = Field((0.0, 0.0, 0.0), description="subtracted from RGB in 0–1")
+    sd: Triple = Field((1.0, 1.0, 1.0), description="divides what is left")
+
+    @model_validator(mode="after")
+    def _sd_is_positive(self) -> InputCard:
+        if min(self.sd) <= 0:
+            raise ValueError("sd must be positive")
+        return self
+
+
+class GroupCard(_Part):
+    """Counts of one validation group, as statistics.md asks: cells of one patient are alike."""
+
+    name: str
+    n_blasts: int = Field(0, ge=0, description="mononuclear cells that are blasts")
+    n_called_of_blasts: int = Field(0, ge=0)
+    n_others: int = Field(0, ge=0, description="mononuclear cells that are not")
+    n_called_of_others: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _no_more_called_than_there_were(self) -> GroupCard:
+        if self.n_called_of_blasts > self.n_blasts or self.n_called_of_others > self.n_others:
+            raise ValueError(f"group {self.name!r}: more cells called than there were")
+        return self
+
+
+class ValidationCard(_Part):
+    """The groups a classifier was measured on, none of them trained on."""
+
+    groups: tuple[GroupCard, ...] = ()
+    note: str = ""
+
+
+class WeightsCard(_Part):
+    """The weights file: its digest, what its tensors are stored as, how many parameters."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    n_parameters: int = Field(ge=1)
+
+
+class ModelCard(_Part):
+    """Everything about one trained package. `weights` is filled in by `save_package`."""
+
+    kind: Literal["classifier"] = "classifier"
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    summary: str
+    network: str
+    options: dict[str, Any] = {}
+    classes: tuple[str, ...] = Field(min_length=2)
+    input: InputCard
+    temperature: float = Field(1.0, gt=0, description="divides the logits; fitted on validation")
+    thresholds: dict[str, Probability] = {}
+    validation: ValidationCard = ValidationCard()
+    training: dict[str, Any] = Field({}, description="recipe, seed, epochs, how the epoch was chosen")
+    data: tuple[str, ...] = Field((), description="what it was trained on, with licence")
+    figures: dict[str, float | int | str] = Field({}, description="what was measured, and on how many images")
+    not_for: tuple[str, ...] = Field((), description="what it must not be used for")
+    licence: str = "AGPL-3.0-or-later"
+    weights: WeightsCard | None = None
+
+    @model_validator(mode="after")
+    def _network_is_known(self) -> ModelCard:
+        spec = NETWORKS.get(self.network)
+        if spec is None:
+            raise ValueError(f"there is no network {self.network!r}")
+        unknown = sorted(set(self.options) - set(spec.options))
+        if unknown:
+            raise ValueError(f"network {self.network!r} has no option {', '.join(unknown)}")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("a class is named twice")
+        return self
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read a card.
+
+    Raises
+    ------
+    WeightsError
+        If the file is absent, not TOML, or no classifier's card.
+    """
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise WeightsError(f"there is no model card {path}", f"choose one of {', '.join(card_names())}") from None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WeightsError(f"the model card {path} cannot be read: {error}", "install the package again") from error
+    try:
+        return ModelCard.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "card"
+        raise WeightsError(f"the model card {path}: {key}: {first['msg']}", "mend that key of the card") from error
+
+
+def card_names(folder: Path | None = None) -> list[str]:
+    """Names of the classifiers' cards in a folder, sorted; cards of detectors and masks are of another kind."""
+    folder = configs_folder() / "cards" if folder is None else folder
+    return sorted(p.stem for p in folder.glob("*.toml") if _kind(p) == "classifier")
+
+
+def _kind(path: Path) -> object:
+    try:
+        return tomllib.loads(path.read_text("utf-8")).get("kind")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WeightsError(f"the model card {path} is not TOML: {error}", "mend the line it names") from error
+
+
+def card_text(card: ModelCard) -> str:
+    """The card as TOML, the same text for the same card."""
+    table = card.model_dump(mode="json", exclude_none=True)
+    return "\n".join(_table_lines(table, ())).strip() + "\n"
+
+
+def _table_lines(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
+    """Lines of one table: its plain values first, then its sub-tables, as TOML wants it."""
+    lines = [f"{_key(key)} = {_value(value)}" for key, value in table.items() if not _is_table(value)]
+    for key, value in table.items():
+        if not _is_table(value):
+            continue
+        name = ".".join(_key(part) for part in (*path, key))
+        if isinstance(value, Mapping):
+            if value:
+                lines += ["", f"[{name}]", *_table_lines(value, (*path, key))]
+        else:
+            for row in value:
+                lines += ["", f"[[{name}]]", *_table_lines(row, (*path, key))]
+    return lines
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, Mapping) or (isinstance(value, list) and bool(value) and isinstance(value[0], Mapping))
+
+
+def _key(key: str) -> str:
+    bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
+    return key if bare else _value(key)
+
+
+def _value(value: Any) -> str:
+    """One TOML value. JSON's strings, numbers and lists are TOML's, but for DEL and for non-finite numbers."""
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    if isinstance(value, float):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,130 @@
+"""Images in, probabilities out, always in one batch shape.
+
+Floating-point sums differ in the last bit between batch shapes, so every batch is filled up to `BATCH_SIZE`: a row's
+probabilities then depend on its image alone, whatever came with it.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+    from smearscan.models.cards import InputCard
+    from smearscan.models.packages import Package
+
+#: Images per forward pass. Fixed, not a setting: another shape gives other last bits.
+BATCH_SIZE = 32
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def infer(package: Package, images: np.ndarray, *, device: str = "auto", precision: Precision = "auto") -> np.ndarray:
+    """Calibrated class probabilities of images.
+
+    Parameters
+    ----------
+    package
+        From `load_package`.
+    images
+        (N, S, S, 3) RGB, S the card's `side_px`: uint8, or floating point in 0 to 1. The card's standardisation is
+        applied here.
+    device
+        "auto" takes the first CUDA device where there is one, else the CPU.
+    precision
+        "auto" multiplies in bfloat16 where the processor does so natively, else in float32.
+
+    Returns
+    -------
+    np.ndarray
+        (N, C) float32, rows sum to 1, columns in the card's order of classes.
+
+    Raises
+    ------
+    ValueError
+        If the images have another shape, dtype or range.
+    """
+    return _softmax(logits(package, images, device=device, precision=precision) / package.card.temperature)
+
+
+def logits(package: Package, images: np.ndarray, *, device: str = "auto", precision: Precision = "auto") -> np.ndarray:
+    """Raw network outputs (N, C) float32, before temperature: what calibration is fitted on. Arguments as `infer`."""
+    import torch
+
+    card = package.card
+    _check(images, card.input)
+    where = _device(device)
+    model = package.model.to(where)
+    out = np.empty((len(images), len(card.classes)), np.float32)
+    with torch.inference_mode(), _autocast(where, precision):
+        for start in range(0, len(images), BATCH_SIZE):
+            part = images[start : start + BATCH_SIZE]
+            batch = _padded(part).to(where)
+            out[start : start + len(part)] = model(standardise(batch, card.input)).float().cpu().numpy()[: len(part)]
+    return out
+
+
+def standardise(batch: torch.Tensor, card: InputCard) -> torch.Tensor:
+    """Network input (N, 3, S, S) float32, channels last, of images (N, S, S, 3) uint8 or floating point in 0 to 1."""
+    import torch
+
+    x = batch.permute(0, 3, 1, 2)
+    x = x.to(torch.float32) / 255 if batch.dtype == torch.uint8 else x.to(torch.float32)
+    mean = torch.tensor(card.mean, device=x.device)[:, None, None]
+    sd = torch.tensor(card.sd, device=x.device)[:, None, None]
+    return ((x - mean) / sd).contiguous(memory_format=torch.channels_last)
+
+
+def has_native_bfloat16() -> bool:
+    """Whether this CPU multiplies in bfloat16 (AVX512-BF16 or AMX); emulated it would only be slower."""
+    import torch
+
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def _padded(part: np.ndarray) -> torch.Tensor:
+    import torch
+
+    batch = np.zeros((BATCH_SIZE, *part.shape[1:]), part.dtype)
+    batch[: len(part)] = part
+    return torch.from_numpy(batch)
+
+
+def _check(images: np.ndarray, card: InputCard) -> None:
+    side = card.side_px
+    if images.ndim != 4 or images.shape[1:] != (side, side, 3):
+        raise ValueError(f"images must be (N, {side}, {side}, 3), not {images.shape}")
+    if images.dtype == np.uint8 or len(images) == 0:
+        return
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(f"images must be uint8 or floating point in 0 to 1, not {images.dtype}")
+    if not (images.min() >= 0 and images.max() <= 1):
+        raise ValueError("floating-point images must lie in 0 to 1")
+
+
+def _device(device: str) -> torch.device:
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def _autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    import torch
+
+    if precision == "auto":
+        is_native = device.type == "cuda" or has_native_bfloat16()
+        precision = "bfloat16" if is_native else "float32"
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _softmax(z: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis, float32, in double precision inside."""
+    z = z.astype(np.float64)
+    z = np.exp(z - z.max(axis=-1, keepdims=True))
+    return np.asarray(z / z.sum(axis=-1, keepdims=True), np.float32)

@@ -1,0 +1,203 @@
+"""Trained packages: a card and the weights it names, read and written together.
+
+Weights are safetensors, so that a file cannot run code; the card holds their SHA-256, so that a changed byte is seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from smearscan.errors import OutputError, SmearscanError, WeightsError
+from smearscan.models.cards import ModelCard, WeightsCard, card_names, card_text, read_card
+from smearscan.models.registry import create_model
+from smearscan.resources import configs_folder, weights_folder
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+Dtype = Literal["float32", "float16", "bfloat16"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Package:
+    """A trained network with its card. The network is in evaluation mode, float32, channels last."""
+
+    model: nn.Module
+    card: ModelCard
+
+    @property
+    def name(self) -> str:
+        """Name of the package, as a preset gives it."""
+        return self.card.name
+
+
+def list_packages() -> list[str]:
+    """Names of the trained classifiers that are installed, sorted. Architectures are `list_models`."""
+    return card_names()
+
+
+def load_card(name: str) -> ModelCard:
+    """Card of a package by name, or of a path that ends in `.toml`, without loading torch.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such card or it is not one.
+    """
+    return read_card(_card_path(name))
+
+
+def load_package(name: str) -> Package:
+    """Load a trained network.
+
+    Parameters
+    ----------
+    name
+        One of `list_packages`, or the path of a card (`.toml`) with its weights beside it under the same stem.
+
+    Raises
+    ------
+    WeightsError
+        If card or weights are absent, altered by as much as a byte, or of another network.
+    """
+    card = load_card(name)
+    path = weights_path(name)
+    state = _read_state(path, card)
+    return Package(_network(card, state, path), card)
+
+
+def weights_path(name: str) -> Path:
+    """Where the weights of a package are."""
+    card = _card_path(name)
+    return card.with_suffix(".safetensors") if name.endswith(".toml") else weights_folder() / f"{name}.safetensors"
+
+
+def _card_path(name: str) -> Path:
+    return Path(name) if name.endswith(".toml") else configs_folder() / "cards" / f"{name}.toml"
+
+
+def _read_state(path: Path, card: ModelCard) -> dict[str, torch.Tensor]:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    if card.weights is None:
+        raise WeightsError(f"the card of {card.name!r} names no weights", "write it with save_package")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise WeightsError(f"the weights {path} are absent", "install the package again or train it") from None
+    except OSError as error:
+        raise WeightsError(f"the weights {path} cannot be read: {error}", "check the file's permissions") from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != card.weights.sha256:
+        raise WeightsError(
+            f"the weights {path} are not those of the card: sha256 {digest}, the card says {card.weights.sha256}",
+            "install the package again; if you trained it yourself, save card and weights together",
+        )
+    try:
+        state = load(data)
+    except SafetensorError as error:
+        raise WeightsError(f"the weights {path} are no safetensors file: {error}", "install again") from error
+    return {key: tensor.to(torch.float32) if tensor.is_floating_point() else tensor for key, tensor in state.items()}
+
+
+def _network(card: ModelCard, state: dict[str, torch.Tensor], path: Path) -> nn.Module:
+    import torch
+
+    try:
+        # On the meta device: no random numbers are drawn and nothing is allocated twice.
+        with torch.device("meta"):
+            model = create_model(card.network, len(card.classes), **card.options)
+        model.load_state_dict(state, assign=True)
+    except SmearscanError as error:
+        raise WeightsError(f"the card of {card.name!r}: {error.what}", "mend the card's network and options") from error
+    except RuntimeError as error:
+        first = str(error).splitlines()[min(1, str(error).count("\n"))].strip()
+        raise WeightsError(
+            f"the weights {path} are of another network than the card's {card.network!r}: {first}",
+            "give the card the network and options it was trained with",
+        ) from error
+    return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def save_package(
+    model: nn.Module, card: ModelCard, *, dtype: Dtype = "float16", folder: Path | None = None
+) -> tuple[Path, ModelCard]:
+    """Write weights and card.
+
+    Matrices and kernels are stored as `dtype`; vectors (norms, biases) and buffers keep float32: they are few, and
+    their range may not fit 16 bits. Measure a package after loading it: 16 bits round.
+
+    Parameters
+    ----------
+    model
+        The trained network, built from the card's network and options.
+    card
+        Its card; `weights` is filled in here.
+    dtype
+        What the kernels are stored as.
+    folder
+        Where both files go, named after the card; None installs them with the package.
+
+    Returns
+    -------
+    tuple
+        Path of the card, and the card with its digest.
+
+    Raises
+    ------
+    WeightsError
+        If a weight is not finite, or does not fit the dtype.
+    OutputError
+        If the files cannot be written.
+    """
+    data = _encode(model, card, dtype)
+    n_parameters = sum(p.numel() for p in model.parameters())
+    weights = WeightsCard(sha256=hashlib.sha256(data).hexdigest(), dtype=dtype, n_parameters=n_parameters)
+    card = card.model_copy(update={"weights": weights})
+    weights_to = (folder or weights_folder()) / f"{card.name}.safetensors"
+    card_to = (folder or configs_folder() / "cards") / f"{card.name}.toml"
+    _write(weights_to, data)
+    _write(card_to, card_text(card).encode())
+    return card_to, card
+
+
+def _encode(model: nn.Module, card: ModelCard, dtype: Dtype) -> bytes:
+    import torch
+    from safetensors.torch import save
+
+    kind: torch.dtype = getattr(torch, dtype)
+    state = {}
+    for key, value in model.state_dict().items():
+        tensor = value.detach().cpu().contiguous()
+        if tensor.is_floating_point():
+            tensor = tensor.to(kind if tensor.ndim >= 2 else torch.float32)
+            if not torch.isfinite(tensor).all():
+                raise WeightsError(
+                    f"package {card.name!r}: {key} has values that are not finite as {dtype}",
+                    "train without overflow, or save as float32",
+                )
+        state[key] = tensor.clone()  # shared storage cannot be written
+    # One entry only: the writer's order of several is not fixed, and the digest must be.
+    return save(state, metadata={"network": card.network})
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write beside and rename: a half-written file never carries the name."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            file.write(data)
+        Path(file.name).chmod(0o644)
+        os.replace(file.name, path)  # noqa: PTH105
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error}", "check the folder's permissions and free space"
+        ) from error
