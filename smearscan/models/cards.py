@@ -9,7 +9,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -71,14 +71,41 @@ class WeightsCard(_Part):
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    n_parameters: int = Field(ge=1)
+    n_parameters: int | None = Field(None, ge=1)
 
 
-class ModelCard(_Part):
-    """Everything about one trained package. `weights` is filled in by `save_package`."""
+class Card(_Part):
+    """What every shipped weights file has, whichever stage reads it."""
+
+    kind: str
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    weights: WeightsCard | None = None
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the weights, 64 hexadecimal digits.
+
+        Raises
+        ------
+        WeightsError
+            If the card names no weights yet.
+        """
+        if self.weights is None:
+            raise WeightsError(f"the card of {self.name!r} names no weights", "write it with save_package")
+        return self.weights.sha256
+
+
+class PartCard(Card):
+    """The card of a detector or a mask network, which its own stage defines: only the digest is read here."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    kind: str = "part"
+
+
+class ModelCard(Card):
+    """Everything about one trained classifier. `weights` is filled in by `save_package`."""
 
     kind: Literal["classifier"] = "classifier"
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     summary: str
     network: str
     options: dict[str, Any] = {}
@@ -92,7 +119,6 @@ class ModelCard(_Part):
     figures: dict[str, float | int | str] = Field({}, description="what was measured, and on how many images")
     not_for: tuple[str, ...] = Field((), description="what it must not be used for")
     licence: str = "AGPL-3.0-or-later"
-    weights: WeightsCard | None = None
 
     @model_validator(mode="after")
     def _network_is_known(self) -> ModelCard:
@@ -107,22 +133,45 @@ class ModelCard(_Part):
         return self
 
 
+C = TypeVar("C", bound=Card)
+
+
 def read_card(path: Path) -> ModelCard:
-    """Read a card.
+    """Read a classifier's card.
 
     Raises
     ------
     WeightsError
         If the file is absent, not TOML, or no classifier's card.
     """
+    return _validated(ModelCard, _table(path), path)
+
+
+def read_any_card(path: Path) -> Card:
+    """Read the card of a classifier in full, of another stage's network as far as all cards agree.
+
+    Raises
+    ------
+    WeightsError
+        If the file is absent, not TOML, or no card.
+    """
+    table = _table(path)
+    return _validated(ModelCard if table.get("kind") == "classifier" else PartCard, table, path)
+
+
+def _table(path: Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise WeightsError(f"there is no model card {path}", f"choose one of {', '.join(card_names())}") from None
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.toml"))) or "none here"
+        raise WeightsError(f"there is no model card {path}", f"choose one of those beside it: {known}") from None
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise WeightsError(f"the model card {path} cannot be read: {error}", "install the package again") from error
+
+
+def _validated(kind: type[C], table: Mapping[str, Any], path: Path) -> C:
     try:
-        return ModelCard.model_validate(table)
+        return kind.model_validate(table)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "card"
@@ -132,14 +181,7 @@ def read_card(path: Path) -> ModelCard:
 def card_names(folder: Path | None = None) -> list[str]:
     """Names of the classifiers' cards in a folder, sorted; cards of detectors and masks are of another kind."""
     folder = configs_folder() / "cards" if folder is None else folder
-    return sorted(p.stem for p in folder.glob("*.toml") if _kind(p) == "classifier")
-
-
-def _kind(path: Path) -> object:
-    try:
-        return tomllib.loads(path.read_text("utf-8")).get("kind")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WeightsError(f"the model card {path} is not TOML: {error}", "mend the line it names") from error
+    return sorted(p.stem for p in folder.glob("*.toml") if _table(p).get("kind") == "classifier")
 
 
 def card_text(card: ModelCard) -> str:

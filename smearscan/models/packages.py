@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from smearscan.errors import OutputError, SmearscanError, WeightsError
-from smearscan.models.cards import ModelCard, WeightsCard, card_names, card_text, read_card
+from smearscan.models.cards import Card, ModelCard, WeightsCard, card_names, card_text, read_any_card, read_card
 from smearscan.models.registry import create_model
 from smearscan.resources import configs_folder, weights_folder
 
@@ -42,15 +42,17 @@ def list_packages() -> list[str]:
     return card_names()
 
 
-def load_card(name: str) -> ModelCard:
-    """Card of a package by name, or of a path that ends in `.toml`, without loading torch.
+def load_card(name: str) -> Card:
+    """Card of any shipped weights by name, or of a path that ends in `.toml`, without loading torch.
+
+    A classifier's is a `ModelCard`; that of a detector or mask network has its digest and whatever else it says.
 
     Raises
     ------
     WeightsError
         If there is no such card or it is not one.
     """
-    return read_card(_card_path(name))
+    return read_any_card(_card_path(name))
 
 
 def load_package(name: str) -> Package:
@@ -66,7 +68,7 @@ def load_package(name: str) -> Package:
     WeightsError
         If card or weights are absent, altered by as much as a byte, or of another network.
     """
-    card = load_card(name)
+    card = read_card(_card_path(name))
     path = weights_path(name)
     state = _read_state(path, card)
     return Package(_network(card, state, path), card)
@@ -87,8 +89,6 @@ def _read_state(path: Path, card: ModelCard) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    if card.weights is None:
-        raise WeightsError(f"the card of {card.name!r} names no weights", "write it with save_package")
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -96,9 +96,9 @@ def _read_state(path: Path, card: ModelCard) -> dict[str, torch.Tensor]:
     except OSError as error:
         raise WeightsError(f"the weights {path} cannot be read: {error}", "check the file's permissions") from error
     digest = hashlib.sha256(data).hexdigest()
-    if digest != card.weights.sha256:
+    if digest != card.sha256:
         raise WeightsError(
-            f"the weights {path} are not those of the card: sha256 {digest}, the card says {card.weights.sha256}",
+            f"the weights {path} are not those of the card: sha256 {digest}, the card says {card.sha256}",
             "install the package again; if you trained it yourself, save card and weights together",
         )
     try:
