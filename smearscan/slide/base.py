@@ -79,8 +79,9 @@ class Slide(ABC):
         size = Size(max(1, round(width / factor)), max(1, round(height / factor)))
         return self.read(Box(0, 0, width, height), size)
 
+    @abstractmethod
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file and of decoded pixels."""
 
     @abstractmethod
     def _read_level(self, level: int, box: Box) -> np.ndarray:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import tifffile
 
 from smearscan.errors import UnreadableSlideError
-from smearscan.geometry import Box, Size
+from smearscan.geometry import Box
 from smearscan.records import SlideInfo
 from smearscan.slide.base import Slide
 from smearscan.slide.cache import TileCache
@@ -85,7 +86,7 @@ class TiffSlide(Slide):
             part = where.intersection(stored)
             if part is None:
                 continue
-            pixels = self._cache.get((level, row, column), lambda r=row, c=column: self._decode(page, r, c))
+            pixels = self._cache.get((level, row, column), partial(self._decode, page, row, column))
             result[_slices(part, stored)] = pixels[_slices(part, where)]
         return self._orientation.apply(result)
 

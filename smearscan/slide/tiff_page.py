@@ -49,16 +49,17 @@ class TiffPage:
 
     def __init__(self, tif: tifffile.TiffFile, page: tifffile.TiffPage | tifffile.TiffFrame, path: str) -> None:
         self.path = path
-        self.key = page.keyframe
-        self.size = Size(self.key.imagewidth, self.key.imagelength)
-        self.bits = self.key.bitspersample if isinstance(self.key.bitspersample, int) else 8
+        key: Any = page.keyframe
+        self.key = key
+        self.size = Size(key.imagewidth, key.imagelength)
+        self.bits = key.bitspersample if isinstance(key.bitspersample, int) else 8
         self._handle = tif.filehandle
         self._byteorder = tif.byteorder
         self._offsets = tuple(page.dataoffsets)
         self._counts = tuple(page.databytecounts)
         self._check_kind()
         self._check_extent()
-        self._has_raw_rows = self.key.compression == 1 and not self.key.is_tiled and bool(page.is_contiguous)
+        self._has_raw_rows = key.compression == 1 and not key.is_tiled and bool(page.is_contiguous)
         self.segment = self._segment_size()
         self._check_segments()
 
