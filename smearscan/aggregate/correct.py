@@ -1,0 +1,153 @@
+"""The fraction of blasts corrected for the classifier's errors, with all of its uncertainty.
+
+A raw fraction is a false-alarm machine: at a specificity of 0.80 a healthy patient reads 20 %. Blasts are
+judged among mononuclear cells while the denominator is all leukocytes, so the correction is made in
+the stratum that was judged and rescaled: with a fraction μ of the leukocytes judged, called with
+sensitivity s and false-alarm rate f, a blast fraction π reads q = π s + (μ − π) f.
+
+The interval inverts the exact binomial test, as Clopper and Pearson do, averaged over where this
+patient's own s and f may lie (`rates`): counting error, the finite validation and the differences
+between patients in one. With a perfect classifier it is the Clopper–Pearson interval, and no blasts in n cells
+never give an upper limit below that of n cells.
+
+References
+----------
+Rogan & Gladen 1978, doi:10.1093/oxfordjournals.aje.a112510 (the estimate). Lang & Reiczigel 2014,
+doi:10.1016/j.prevetmed.2013.09.015 (an interval with uncertain sensitivity and specificity; theirs takes
+validation cells as independent, see docs/statistics.md for what that costs). Read 2002,
+doi:10.1088/0954-3899/28/10/313 (tails relative to the blank, CLs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import betainc
+
+from smearscan.aggregate.differential import Tally
+from smearscan.aggregate.intervals import clopper_pearson
+from smearscan.aggregate.rates import RateModel, fit_rate
+from smearscan.aggregate.validation import Validation
+from smearscan.records import Interval
+
+#: Confidence with which blasts are held to be no more than the mononuclear cells, beyond the interval's own.
+_STRATUM_CONFIDENCE = 0.999
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A corrected fraction of all counted leukocytes.
+
+    Attributes
+    ----------
+    interval
+        Estimate clipped to 0–1 and its interval, fit to print.
+    unclipped
+        The estimate before clipping: may lie below 0 or above 1, and is the one without bias.
+    is_possible
+        False where the validation is missing or calls no more blasts than others: the estimate is then
+        the raw fraction, the interval 0 to 1, and `why_not` says so.
+    """
+
+    interval: Interval
+    unclipped: float
+    is_possible: bool = True
+    why_not: str = ""
+
+
+def correct_fraction(counts: Tally, validation: Validation | None, confidence: float = 0.95) -> Correction:
+    """Correct the fraction of blasts among all counted leukocytes.
+
+    Parameters
+    ----------
+    counts
+        Leukocytes, mononuclear cells and cells called blast.
+    validation
+        What was measured of the classifier; None where nothing was.
+    confidence
+        Of the interval.
+    """
+    raw = counts.n_blasts / counts.n_leukocytes if counts.n_leukocytes else 0.0
+    why_not = _why_impossible(validation)
+    if why_not or validation is None or not counts.n_leukocytes:
+        return Correction(Interval(raw, 0.0, 1.0), raw, False, why_not or "no leukocytes were counted")
+    sensitivity, false_alarms = fit_rate(validation.called_of_blasts), fit_rate(validation.called_of_others)
+    unclipped = rogan_gladen(counts, sensitivity, false_alarms)
+    estimate = min(1.0, max(0.0, unclipped))
+    low, high = predictive_interval(counts, sensitivity, false_alarms, confidence)
+    # The estimate rests on mean rates, the interval on their whole distribution: keep one inside the other.
+    return Correction(Interval(estimate, min(low, estimate), max(high, estimate)), unclipped)
+
+
+def rogan_gladen(counts: Tally, sensitivity: RateModel, false_alarms: RateModel) -> float:
+    """The corrected fraction of all leukocytes, not clipped.
+
+    The ratio's own bias, of the order of the validation's variance, is taken off (Taylor, second order).
+    """
+    if not counts.n_leukocytes:
+        return 0.0
+    gain = sensitivity.mean - false_alarms.mean
+    read, judged = counts.n_blasts / counts.n_leukocytes, counts.n_mononuclear / counts.n_leukocytes
+    fraction = (read - judged * false_alarms.mean) / gain
+    bias = (fraction * (sensitivity.variance + false_alarms.variance) - judged * false_alarms.variance) / gain**2
+    return fraction - bias
+
+
+def predictive_interval(
+    counts: Tally, sensitivity: RateModel, false_alarms: RateModel, confidence: float
+) -> tuple[float, float]:
+    """Fractions of all leukocytes that this reading does not contradict, lowest and highest."""
+    n, k, tail = counts.n_leukocytes, counts.n_blasts, (1 - confidence) / 2
+    reads = reading(counts.n_mononuclear / n, sensitivity, false_alarms)
+    weights = np.outer(sensitivity.weights, false_alarms.weights)
+    ceiling = clopper_pearson(counts.n_mononuclear, n, _STRATUM_CONFIDENCE).high
+
+    def at_least(fraction: float) -> float:
+        return float((weights * betainc(k, n - k + 1, reads(fraction))).sum())
+
+    def at_most(fraction: float) -> float:
+        return float((weights * (1 - betainc(k + 1, n - k, reads(fraction)))).sum())
+
+    # A reading below what blanks give is luck, not proof of a smaller fraction: each tail is taken relative
+    # to its value at the end of the scale (CLs), so that no blasts in n cells never say more than n cells can.
+    low_tail = tail * (at_least(ceiling) if k else 1.0)
+    high_tail = tail * (at_most(0.0) if k < n else 1.0)
+    low = root_or_end(lambda fraction: at_least(fraction) - low_tail, 0.0, ceiling) if k else 0.0
+    high = root_or_end(lambda fraction: high_tail - at_most(fraction), 0.0, ceiling) if k < n else ceiling
+    return low, high
+
+
+def reading(judged: float, sensitivity: RateModel, false_alarms: RateModel) -> Callable[[float], np.ndarray]:
+    """The raw fraction that a true one gives, at every pair of rates: fraction to (K, K) float64."""
+    s, f = sensitivity.nodes[:, None], false_alarms.nodes[None, :]
+
+    def at(fraction: float) -> np.ndarray:
+        others = max(judged, fraction) - fraction
+        return np.clip(fraction * s + others * f, 0.0, 1.0)
+
+    return at
+
+
+def root_or_end(function: Callable[[float], float], start: float, end: float) -> float:
+    """Where an increasing function crosses 0, or the end it does not reach."""
+    if function(start) >= 0:
+        return start
+    if function(end) <= 0:
+        return end
+    return float(brentq(function, start, end, xtol=1e-7, rtol=1e-7))
+
+
+def _why_impossible(validation: Validation | None) -> str:
+    if validation is None or not validation.groups:
+        return "the classifier's errors were not measured"
+    if not validation.called_of_blasts:
+        return "the validation holds no blasts, so the sensitivity is unknown"
+    if not validation.called_of_others:
+        return "the validation holds no other cells, so the specificity is unknown"
+    sensitivity, false_alarms = fit_rate(validation.called_of_blasts), fit_rate(validation.called_of_others)
+    if sensitivity.mean <= false_alarms.mean:
+        return "in the validation blasts were called no more often than other cells"
+    return ""

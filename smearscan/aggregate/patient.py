@@ -1,0 +1,116 @@
+"""All slides of a patient become one number with its limits, a flag and the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from smearscan.aggregate.adaptive import count_until_clear, more_cells_would_tell, side_of
+from smearscan.aggregate.adequacy import is_without_scale, list_shortfalls
+from smearscan.aggregate.correct import Correction, correct_fraction
+from smearscan.aggregate.differential import Tally, count_cells, tally
+from smearscan.aggregate.heterogeneity import heterogeneity
+from smearscan.aggregate.intervals import clopper_pearson
+from smearscan.aggregate.limits import limit_of_blank, limit_of_detection
+from smearscan.aggregate.triage import judge
+from smearscan.aggregate.validation import Validation
+from smearscan.records import CellPrediction, PatientResult, SlideResult
+from smearscan.settings import AggregateSettings
+
+
+def aggregate_patient(
+    patient_id: str, slides: Sequence[SlideResult], settings: AggregateSettings, validation: Validation | None
+) -> PatientResult:
+    """Pool the cells of a patient's slides and say what they show.
+
+    Cells are pooled, not percentages; the order of the slides does not matter to any number. Failed slides
+    add no cells and are named in the reasons.
+
+    Parameters
+    ----------
+    patient_id
+        Whose slides these are.
+    slides
+        All of them, failed ones too.
+    settings
+        Where the lines are drawn.
+    validation
+        What was measured of the classifier: of its card, or better of this laboratory; None if nothing was.
+    """
+    cells, notes = _cells_to_count(slides, validation, settings)
+    differential = count_cells(cells)
+    counts = tally(differential)
+    raw = clopper_pearson(counts.n_blasts, counts.n_leukocytes, settings.confidence)
+    correction = correct_fraction(counts, validation, settings.confidence)
+    blank = limit_of_blank(counts, validation)
+    p = heterogeneity([tally(count_cells(s.cells)) for s in slides if s.status == "done"])
+    wbc, disagreement = _white_count(slides)
+    shortfalls = list_shortfalls(slides, differential, settings)
+    flag, reasons = judge(raw, correction, blank, shortfalls, _failures(slides), settings)
+    reasons += notes + _would_more_help(counts, validation, correction, settings)
+    reasons += _disagreement(p, settings) + disagreement + _left_out(slides)
+    return PatientResult(
+        patient_id=patient_id,
+        slides=tuple(slides),
+        differential=differential,
+        raw=raw,
+        corrected=correction.interval,
+        limit_of_blank=blank,
+        limit_of_detection=limit_of_detection(counts, validation),
+        flag=flag,
+        reasons=tuple(reasons),
+        is_transferable=correction.is_possible and validation is not None and validation.is_local,
+        heterogeneity_p=p,
+        absolute_blasts_10e9_per_l=None if wbc is None else wbc * correction.interval.estimate,
+    )
+
+
+def _cells_to_count(
+    slides: Sequence[SlideResult], validation: Validation | None, settings: AggregateSettings
+) -> tuple[list[CellPrediction], list[str]]:
+    done = sorted((s for s in slides if s.status == "done"), key=lambda s: s.source.slide_id)
+    cells = [cell for slide in done for cell in slide.cells]
+    if settings.counting == "whole_smear":
+        return cells, []
+    # Cells come sorted by their place on the film; a fixed shuffle makes any first part a fair sample.
+    shuffled = [cells[i] for i in np.random.default_rng(0).permutation(len(cells))]
+    stop = count_until_clear(shuffled, validation, settings)
+    if stop.n_cells == len(cells):
+        return cells, []
+    return shuffled[: stop.n_cells], [f"counting stopped at {stop.n_leukocytes} leukocytes, {stop.side} the threshold"]
+
+
+def _failures(slides: Sequence[SlideResult]) -> list[str]:
+    failed = [s for s in slides if s.status == "failed" and not is_without_scale(s)]
+    return [f"slide {s.source.slide_id} failed: {s.reason}" for s in failed]
+
+
+def _left_out(slides: Sequence[SlideResult]) -> list[str]:
+    partial = [s for s in slides if s.status == "done" and s.left_out]
+    return [f"slide {s.source.slide_id}: {len(s.left_out)} of its images could not be used" for s in partial]
+
+
+def _would_more_help(
+    counts: Tally, validation: Validation | None, correction: Correction, settings: AggregateSettings
+) -> list[str]:
+    line = settings.work_up_fraction
+    if not correction.is_possible or side_of(correction.interval, line) != "open":
+        return []
+    if more_cells_would_tell(counts, validation, settings):
+        return [f"the interval spans {line:.0%}: another smear of this patient could decide it"]
+    return [f"the interval spans {line:.0%} by the classifier's own errors: more cells would not decide it"]
+
+
+def _disagreement(p: float | None, settings: AggregateSettings) -> list[str]:
+    if p is None or p >= settings.heterogeneity_level:
+        return []
+    return [f"the slides differ by more than counting error (p = {p:.2g}): the interval is too narrow"]
+
+
+def _white_count(slides: Sequence[SlideResult]) -> tuple[float | None, list[str]]:
+    """The analyser's count in 10⁹/l, where the worksheet gives one, and one only."""
+    counts = sorted({s.source.wbc_10e9_per_l for s in slides if s.source.wbc_10e9_per_l is not None})
+    if len(counts) > 1:
+        return None, [f"the worksheet gives {len(counts)} white counts, so no absolute count is made"]
+    return (counts[0] if counts else None), []

@@ -1,0 +1,114 @@
+"""How a classifier's rate will turn out in a patient it has not seen.
+
+Cells of one patient are alike: sensitivity and specificity differ between patients by more than
+counting explains. A new patient brings rates of their own, so what matters is not how well the
+mean rate is known but where the next group's rate may lie. The rates of groups are taken as
+beta-distributed; mean and spread are unknown and integrated over (few groups: heavy tails), which
+gives the predictive distribution of the next group's rate. Quadrature, no random numbers.
+
+References
+----------
+Kleinman 1973, doi:10.1080/01621459.1973.10481332 (weighted mean of proportions with extraneous
+variance). Gelman et al., Bayesian Data Analysis, section 5.3 (the prior on the spread).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import betainc, betaln, expit
+
+#: Probability bins of the predictive distribution, dense in both tails where the limits are decided.
+_EDGES = expit(np.linspace(-8.0, 8.0, 45))
+#: Rates at which its distribution function is evaluated: dense near 0 and 1.
+_RATES = expit(np.linspace(-14.0, 14.0, 225))
+_N_MEANS, _N_SPREADS = 160, 40
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RateModel:
+    """What a validation says of one rate (of sensitivity, or of false alarms).
+
+    Attributes
+    ----------
+    mean
+        Mean over groups, weighted by what each group's size tells (Kleinman's estimator).
+    variance
+        Of that mean, from the spread between groups.
+    nodes, weights
+        (K,) float64 each: the predictive distribution of the next group's rate.
+    n_groups, n_cells
+        What it rests on.
+    """
+
+    mean: float
+    variance: float
+    nodes: np.ndarray
+    weights: np.ndarray
+    n_groups: int
+    n_cells: int
+
+
+@lru_cache(maxsize=64)
+def fit_rate(counts: tuple[tuple[int, int], ...]) -> RateModel:
+    """Fit the rates of groups.
+
+    Parameters
+    ----------
+    counts
+        (called, cells) of each group, cells ≥ 1.
+
+    Raises
+    ------
+    ValueError
+        If there is no group, or one without cells.
+    """
+    if not counts or min(n for _, n in counts) < 1:
+        raise ValueError("a rate needs at least one group, and every group at least one cell")
+    called, cells = (np.array(column, dtype=np.float64) for column in zip(*counts, strict=True))
+    alpha, beta, weight = _hyper_posterior(called, cells)
+    mean, variance = _group_mean(called, cells, float(weight @ (1 / (alpha + beta + 1))))
+    nodes, weights = _predictive(alpha, beta, weight)
+    return RateModel(mean, variance, nodes, weights, len(counts), int(cells.sum()))
+
+
+def _hyper_posterior(called: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Beta parameters on a grid and their posterior weights, each (M,) float64.
+
+    Flat in √ρ, the spread in units of √(mean (1 − mean)), and arcsine (Jeffreys) in the mean.
+    """
+    mean = np.sin(np.pi / 2 * (np.arange(_N_MEANS) + 0.5) / _N_MEANS) ** 2
+    rho = ((np.arange(_N_SPREADS) + 0.5) / _N_SPREADS) ** 2
+    size = (1 / rho - 1)[None, :]
+    alpha, beta = (mean[:, None] * size).ravel(), ((1 - mean)[:, None] * size).ravel()
+    log_likelihood = -len(called) * betaln(alpha, beta)
+    for x, n in zip(called, cells, strict=True):
+        log_likelihood += betaln(alpha + x, beta + n - x)
+    weight = np.exp(log_likelihood - log_likelihood.max())
+    kept = weight > 1e-4 * weight.max()
+    return alpha[kept], beta[kept], weight[kept] / weight[kept].sum()
+
+
+def _group_mean(called: np.ndarray, cells: np.ndarray, rho: float) -> tuple[float, float]:
+    """Weighted mean of the groups' rates and its variance (from the groups, not the cells)."""
+    rates = called / cells
+    weight = cells / (1 + (cells - 1) * rho)
+    weight /= weight.sum()
+    mean = float(weight @ rates)
+    n = len(rates)
+    if n == 1:
+        return mean, rho * mean * (1 - mean)
+    return mean, float(n / (n - 1) * (weight**2 @ (rates - mean) ** 2))
+
+
+def _predictive(alpha: np.ndarray, beta: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of the mixture of betas: one node in the middle of each probability bin."""
+    cdf = weight @ betainc(alpha[:, None], beta[:, None], _RATES[None, :])
+    # Mass may sit on 0 or 1 beyond the outermost rates; interpolating to the ends keeps it there.
+    cdf, rates = np.concatenate(([0.0], cdf, [1.0])), np.concatenate(([0.0], _RATES, [1.0]))
+    middles = (_EDGES[:-1] + _EDGES[1:]) / 2
+    nodes = np.interp(middles, cdf, rates)
+    weights = np.diff(_EDGES)
+    return nodes, weights / weights.sum()
