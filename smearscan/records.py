@@ -166,10 +166,21 @@ class Differential:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldResult:
+    """One image of a slide as it was searched; `name` is empty for a scan or a lone field."""
+
+    name: str
+    path: str
+    size: Size
+    scale: Scale
+
+
+@dataclass(frozen=True, slots=True)
 class SlideResult:
     """All that was learned of one slide. A failed one has `status` failed and a `reason`.
 
-    `quality` holds named numbers (focus, film_mm2, searched_mm2, stain …), `notes` what was left
+    `scale` and `size` are those of the first image, `fields` has them all, `left_out` says which
+    images could not be used and why. `quality` holds named numbers (focus, film_mm2, searched_mm2, stain …), `notes` what was left
     out and why, `seconds` per stage.
     """
 
@@ -178,10 +189,30 @@ class SlideResult:
     reason: str = ""
     scale: Scale | None = None
     size: Size | None = None
+    fields: tuple[FieldResult, ...] = ()
+    left_out: tuple[str, ...] = ()
     cells: tuple[CellPrediction, ...] = ()
     quality: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether an image of the slide had to be left out."""
+        return bool(self.left_out)
+
+    def field_named(self, name: str) -> FieldResult:
+        """The image of that name.
+
+        Raises
+        ------
+        KeyError
+            If the slide has none.
+        """
+        for image in self.fields:
+            if image.name == name:
+                return image
+        raise KeyError(name)
 
 
 @dataclass(frozen=True, slots=True)

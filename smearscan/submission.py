@@ -31,7 +31,12 @@ class Submission:
     rejected: tuple[Rejected, ...] = ()
 
 
-def gather(inputs: Sequence[str | Path], worksheet: str | Path | None = None, patient: str | None = None) -> Submission:
+def gather(
+    inputs: Sequence[str | Path],
+    worksheet: str | Path | None = None,
+    patient: str | None = None,
+    mpp: float | None = None,
+) -> Submission:
     """Name every slide and its patient.
 
     Parameters
@@ -42,6 +47,8 @@ def gather(inputs: Sequence[str | Path], worksheet: str | Path | None = None, pa
         CSV with `path,patient_id[,specimen,collected,mpp,wbc_10e9_per_l]`, paths relative to it.
     patient
         Makes all inputs slides of one patient.
+    mpp
+        µm per pixel of slides for which neither file nor worksheet says.
 
     Raises
     ------
@@ -50,9 +57,11 @@ def gather(inputs: Sequence[str | Path], worksheet: str | Path | None = None, pa
     """
     files = _expand(inputs)
     if worksheet is None:
-        return _from_files(files, patient)
-    rows = read_worksheet(Path(worksheet))
-    return _from_rows(rows, files)
+        submission = _from_files(files, patient)
+    else:
+        submission = _from_rows(read_worksheet(Path(worksheet)), files)
+    sources = tuple(replace(source, mpp_given=source.mpp_given or mpp) for source in submission.sources)
+    return replace(submission, sources=sources)
 
 
 def _expand(inputs: Iterable[str | Path]) -> list[Path]:

@@ -9,15 +9,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 #: Lowest first. A package may import only what stands in a line above its own; siblings never.
 LINES = [
-    {"errors", "geometry", "classes", "resources"},
+    {"errors", "geometry", "classes", "resources", "timing"},
     {"records", "settings", "provenance", "worksheet"},
     {"slide", "stain"},
     {"regions", "detect", "crops", "models"},
     {"aggregate"},
     {"report"},
     {"store"},
-    {"pipeline", "submission"},
+    {"survey", "pictures", "submission"},
+    {"pipeline"},
     {"batch", "review", "train", "synth"},
+    {"screening"},
     {"cli"},
 ]
 RANK = {name: rank for rank, line in enumerate(LINES) for name in line}

@@ -1,0 +1,49 @@
+"""`smearscan models`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group("models")
+def command() -> None:
+    """Networks that can be built, and packages that are trained."""
+
+
+@command.command("list")
+def list_all() -> None:
+    """List every network with its parameters, input and paper, then every trained package."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from smearscan.models import list_packages, load_card
+    from smearscan.models.overview import network_rows
+
+    networks = Table(title="networks", box=None, title_justify="left")
+    for column in ("key", "parameters", "input", "paper"):
+        networks.add_column(column, justify="right" if column == "parameters" else "left", no_wrap=True)
+    for row in network_rows():
+        networks.add_row(*row)
+    packages = Table(title="trained packages", box=None, title_justify="left")
+    for column in ("name", "network", "classes", "summary"):
+        packages.add_column(column)
+    for name in list_packages():
+        card = load_card(name)
+        packages.add_row(name, card.network, " ".join(card.classes), card.summary)
+    console = Console()
+    console.print(networks)
+    console.print(packages)
+
+
+@command.command("show")
+@click.argument("name")
+def show(name: str) -> None:
+    """Show the card of a trained package: on what it was trained, how well it does, what it is not for."""
+    from smearscan.errors import WeightsError
+    from smearscan.resources import configs_folder
+
+    path = configs_folder() / "cards" / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(card.stem for card in path.parent.glob("*.toml")))
+        raise WeightsError(f"there is no package {name!r}", f"choose one of {known}")
+    click.echo(path.read_text("utf-8"))

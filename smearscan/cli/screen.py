@@ -1,0 +1,60 @@
+"""`smearscan screen`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from smearscan.cli.progress import Progress
+
+
+@click.command("screen")
+@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the report and the tables.")
+@click.option("--worksheet", type=click.Path(path_type=Path),
+              help="CSV: path,patient_id[,specimen,collected,mpp,wbc_10e9_per_l]; a folder in it is one slide of fields.")  # fmt: skip
+@click.option("--patient", metavar="ID", help="All inputs are slides of this patient.")
+@click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
+@click.option("--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel where the file does not say.")
+@click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes; all cores unless said.")
+def command(
+    inputs: tuple[Path, ...], out: Path, worksheet: Path | None, patient: str | None, preset: str,
+    mpp: float | None, jobs: int | None,
+) -> None:  # fmt: skip
+    """Screen smears: INPUTS are files, or folders of files.
+
+    Without a worksheet each file is a slide and a patient of its own. Exit 0 only if every slide succeeded.
+    """
+    from smearscan.screening import screen
+    from smearscan.settings import load_settings
+    from smearscan.submission import gather
+
+    if not inputs and worksheet is None:
+        raise click.UsageError("name smears to screen, or a --worksheet that does")
+    if worksheet is not None and patient is not None:
+        raise click.UsageError("--patient and --worksheet both name patients: use one")
+    settings = load_settings(preset)
+    submission = gather(inputs, worksheet, patient, mpp)
+    with Progress("screening") as progress:
+        result = screen(submission, settings, out, preset, jobs or len(os.sched_getaffinity(0)), progress)
+    _say(result)
+    sys.exit(1 if result.n_failed else 0)
+
+
+def _say(result: object) -> None:
+    from smearscan.screening import Screening
+
+    assert isinstance(result, Screening)
+    for slide in result.slides:
+        if slide.status == "failed":
+            click.echo(f"failed: {slide.source.slide_id}: {slide.reason}", err=True)
+    width = max(len(patient.patient_id) for patient in result.patients)
+    for patient in result.patients:
+        fraction = f"{patient.corrected.estimate:.1%} ({patient.corrected.low:.1%} to {patient.corrected.high:.1%})"
+        shown = "not enough to say" if patient.flag == "insufficient" else f"corrected blast fraction {fraction}"
+        n = patient.differential.n_leukocytes
+        click.echo(f"{patient.patient_id:<{width}}  {patient.flag:<12}  {shown}, {n} leukocytes counted")
+    click.echo(f"report: {result.index}")

@@ -1,0 +1,106 @@
+"""A slide before it is searched: each of its images opened, scaled, and its regions found.
+
+The images of one slide share a smear and mostly a camera: where a field shows too few red cells to
+be measured, the fields of the same size lend it their scale. A field that cannot be used is left out by name; a
+slide fails only when none is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from smearscan.errors import ScaleError, SlideError
+from smearscan.geometry import Mpp, Size
+from smearscan.records import RegionMap, Scale, SlideSource
+from smearscan.regions import find_regions
+from smearscan.settings import Settings
+from smearscan.slide import open_slide
+from smearscan.slide.scale import resolve_scale
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPlan:
+    """One image of a slide: its scale and where to look on it; `name` is empty for a scan or a lone field."""
+
+    name: str
+    path: str
+    size: Size
+    scale: Scale
+    regions: RegionMap
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The usable images of a slide, what the readers decided, and the images left out, by reason."""
+
+    fields: tuple[FieldPlan, ...]
+    notes: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Image:
+    name: str
+    path: str
+    size: Size | None = None
+    scale: Scale | None = None
+    error: SlideError | None = None
+
+
+def survey_slide(source: SlideSource, settings: Settings) -> Survey:
+    """Open every image of a slide once for its scale, once for its regions.
+
+    Raises
+    ------
+    SlideError
+        If no image is left; the first image's error.
+    """
+    images = [_Image(name, path) for name, path in zip(field_names(source), source.paths, strict=True)]
+    notes = [note for image in images for note in _measure(image, source, settings)]
+    _lend_scales(images)
+    fields = tuple(plan for image in images if (plan := _plan(image, settings)) is not None)
+    errors = [image.error for image in images if image.error is not None]
+    if not fields:
+        raise errors[0]
+    return Survey(fields, tuple(dict.fromkeys(notes)), tuple(str(error) for error in errors))
+
+
+def field_names(source: SlideSource) -> list[str]:
+    """Name of each image of a slide: none for the only one, else its path below the slide's folder."""
+    if len(source.paths) == 1 and Path(source.path) == Path(source.paths[0]):
+        return [""]
+    return [Path(path).relative_to(source.path).as_posix() for path in source.paths]
+
+
+def _measure(image: _Image, source: SlideSource, settings: Settings) -> tuple[str, ...]:
+    try:
+        with open_slide(image.path) as slide:
+            image.size = slide.info.size
+            image.scale = resolve_scale(slide, source.mpp_given, settings.scale)
+            return slide.notes
+    except SlideError as error:
+        image.error = error
+        return ()
+
+
+def _lend_scales(images: list[_Image]) -> None:
+    """Give images without a scale the median scale measured on those of the same size."""
+    for image in images:
+        lenders = [other.scale for other in images if other.scale is not None and other.size == image.size]
+        if isinstance(image.error, ScaleError) and lenders:
+            mpp = median(scale.mpp.mean for scale in lenders)
+            image.scale = Scale(Mpp(mpp, mpp), "estimated", max(s.relative_sd for s in lenders))
+            image.error = None
+
+
+def _plan(image: _Image, settings: Settings) -> FieldPlan | None:
+    if image.scale is None or image.size is None:
+        return None
+    try:
+        with open_slide(image.path) as slide:
+            return FieldPlan(image.name, image.path, image.size, image.scale, find_regions(slide, image.scale, settings.regions))
+    except SlideError as error:
+        image.error = error
+        return None
