@@ -1,0 +1,136 @@
+"""Who was handed in: every slide keeps a name of its own and its patient, and a bad line costs only itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from smearscan.errors import WorksheetError
+from smearscan.submission import gather, tell_apart
+
+
+def _field(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((8, 8, 3), 200, np.uint8)).save(path)
+    return path
+
+
+def test_each_file_is_a_slide_and_a_patient_named_by_its_stem(tmp_path: Path) -> None:
+    submission = gather([_field(tmp_path / "anna.png"), _field(tmp_path / "ben.png")])
+    assert [(s.slide_id, s.patient_id) for s in submission.sources] == [("anna", "anna"), ("ben", "ben")]
+
+
+def test_equal_stems_are_told_apart_by_their_folder_and_never_merged(tmp_path: Path) -> None:
+    submission = gather([_field(tmp_path / "monday/01.png"), _field(tmp_path / "tuesday/01.png")])
+    assert [s.patient_id for s in submission.sources] == ["monday/01", "tuesday/01"]
+
+
+def test_equal_stems_in_one_folder_are_told_apart_by_their_suffix(tmp_path: Path) -> None:
+    submission = gather([tmp_path / name for name in ("a.png", "a.bmp") if _field(tmp_path / name)])
+    assert [s.slide_id for s in submission.sources] == ["a.png", "a.bmp"]
+
+
+def test_a_file_named_twice_counts_once(tmp_path: Path) -> None:
+    file = _field(tmp_path / "a.png")
+    assert len(gather([file, tmp_path, file]).sources) == 1
+
+
+def test_one_patient_for_all_inputs(tmp_path: Path) -> None:
+    submission = gather([_field(tmp_path / "a.png"), _field(tmp_path / "b.png")], patient="P7")
+    assert {s.patient_id for s in submission.sources} == {"P7"}
+    assert [s.slide_id for s in submission.sources] == ["a", "b"]
+
+
+def test_what_does_not_exist_and_an_empty_folder_are_rejected_by_name(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    submission = gather([tmp_path / "nowhere.svs", tmp_path / "empty"])
+    assert not submission.sources
+    assert "nowhere.svs: no such file" in submission.rejected[0].reason
+    assert "no image in this folder" in submission.rejected[1].reason
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4), min_size=1, max_size=8))
+def test_no_two_paths_ever_share_a_name(parts: list[list[str]]) -> None:
+    paths = [Path("/root", *folders[:-1], f"{folders[-1]}.tif") for folders in parts]
+    assert len(set(tell_apart(paths))) == len(paths)
+
+
+def _worksheet(folder: Path, text: str) -> Path:
+    path = folder / "worksheet.csv"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_a_worksheet_alone_is_enough_and_its_paths_are_relative_to_it(tmp_path: Path) -> None:
+    _field(tmp_path / "scans/a.png")
+    sheet = _worksheet(tmp_path, "path,patient_id,mpp,wbc_10e9_per_l\nscans/a.png,P1,0.25,4.2\n")
+    (source,) = gather([], sheet).sources
+    assert (source.patient_id, source.mpp_given, source.wbc_10e9_per_l) == ("P1", 0.25, 4.2)
+
+
+def test_a_folder_in_a_worksheet_is_one_slide_made_of_fields(tmp_path: Path) -> None:
+    for name in ("1.png", "2.png"):
+        _field(tmp_path / "fields" / name)
+    (source,) = gather([], _worksheet(tmp_path, "path,patient_id\nfields,P1\n")).sources
+    assert [Path(p).name for p in source.paths] == ["1.png", "2.png"]
+
+
+def test_semicolons_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
+    _field(tmp_path / "a.png")
+    path = tmp_path / "w.csv"
+    path.write_bytes("\ufeffpath;patient_id\r\na.png;Ä1\r\n".encode())
+    assert gather([], path).sources[0].patient_id == "Ä1"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("path\na.png\n", "no column patient_id"),
+        ("path,patient_id,colour\na.png,P1,red\n", "colour"),
+        ("path,patient_id\n", "lists no slide"),
+        ("", "no column path"),
+    ],
+)
+def test_a_worksheet_that_cannot_be_used_says_why(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(WorksheetError, match=says):
+        gather([], _worksheet(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("gone.png,P2,", "no such file"),
+        ("a.png,P1,", "listed twice"),
+        ("b.png,,", "no patient_id"),
+        (",P3,", "no path"),
+        ("b.png,P2,wide", "mpp must be a positive number"),
+        ("b.png,P2,-1", "mpp must be a positive number"),
+        ("b.png,P2,0.1,more", "more cells than columns"),
+    ],
+)
+def test_a_bad_line_is_rejected_with_its_reason_and_the_others_go_on(tmp_path: Path, line: str, says: str) -> None:
+    _field(tmp_path / "a.png")
+    _field(tmp_path / "b.png")
+    submission = gather([], _worksheet(tmp_path, f"path,patient_id,mpp\na.png,P1,0.2\n{line}\n"))
+    assert [s.patient_id for s in submission.sources] == ["P1"]
+    assert says in submission.rejected[0].reason
+
+
+def test_a_slide_under_two_patients_is_given_to_neither(tmp_path: Path) -> None:
+    _field(tmp_path / "a.png")
+    submission = gather([], _worksheet(tmp_path, "path,patient_id\na.png,P1\na.png,P2\n"))
+    assert not submission.sources
+    assert [r.source.patient_id for r in submission.rejected] == ["P1", "P2"]
+
+
+def test_an_input_that_the_worksheet_does_not_list_is_rejected(tmp_path: Path) -> None:
+    _field(tmp_path / "a.png")
+    sheet = _worksheet(tmp_path, "path,patient_id\na.png,P1\n")
+    submission = gather([tmp_path / "a.png", _field(tmp_path / "b.png")], sheet)
+    assert [s.slide_id for s in submission.sources] == ["a"]
+    assert "not in the worksheet" in submission.rejected[0].reason
