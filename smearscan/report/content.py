@@ -1,0 +1,357 @@
+"""What a report says, as plain values: no drawing, no files, no encoded pictures.
+
+`build_content` turns a patient's result into a view model whose texts are final; html.py draws it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from smearscan.classes import COUNTED, MONONUCLEAR, NOT_COUNTED, CellClass
+from smearscan.records import Interval, PatientResult, SlideResult
+from smearscan.report import wording
+from smearscan.report.gallery import GalleryChoice, choose_gallery
+from smearscan.report.identity import CellKey, NumberedCell, is_called_blast, number_cells
+from smearscan.report.wording import FLAGS, FlagWords
+from smearscan.settings import Settings
+
+__all__ = [
+    "CellImage",
+    "Content",
+    "GalleryChoice",
+    "ReportImages",
+    "RunInfo",
+    "Thumbnail",
+    "build_content",
+    "choose_gallery",
+]
+
+#: Rows a report lists before it points to the tables.
+_MAX_SLIDES = 200
+_MAX_NOTES = 40
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Thumbnail:
+    """A small image of one scan or field: (H, W, 3) uint8 RGB; a level-0 pixel times `scale` is one of its own."""
+
+    pixels: np.ndarray
+    scale: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellImage:
+    """What is shown of one cell.
+
+    Attributes
+    ----------
+    pixels
+        (H, W, 3) uint8 RGB, usually 450×450, background kept.
+    um_per_px
+        Its scale, for the scale bar; None draws none.
+    attention
+        (h, w) float, 0 to 1, over the same window; None where none was computed.
+    """
+
+    pixels: np.ndarray
+    um_per_px: float | None = None
+    attention: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReportImages:
+    """Pictures of a report.
+
+    `thumbnails` by (slide_id, field name; "" for a scan), `gallery` by (slide_id, cell_id). What is
+    missing is shown as missing.
+    """
+
+    thumbnails: Mapping[tuple[str, str], Thumbnail] = field(default_factory=dict)
+    gallery: Mapping[CellKey, CellImage] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What made the results; written whole to run.json.
+
+    Attributes
+    ----------
+    weights_digests
+        Package name to sha256 of its weights.
+    stage_seconds
+        Wall-clock seconds per stage, summed over slides.
+    model_cards
+        The cards as read from configs/cards.
+    versions
+        Of the libraries that decide a result: python, torch, numpy, …
+    settings
+        Every knob, as plain values.
+    """
+
+    version: str
+    preset: str
+    settings_digest: str
+    weights_digests: dict[str, str] = field(default_factory=dict)
+    seed: int = 0
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+    model_cards: tuple[dict[str, Any], ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    started: str = ""
+    n_jobs: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """One line of the differential; `share` is None for what is not counted."""
+
+    title: str
+    key: str
+    n: int
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One cell of the gallery; `rank` is the number by which the page names it."""
+
+    rank: int
+    numbered: NumberedCell
+    is_blast: bool
+    facts: tuple[tuple[str, str], ...]
+    marks: tuple[str, ...]
+
+    @property
+    def caption(self) -> str:
+        """What the picture shows, for those who do not see it."""
+        cell = self.numbered.cell
+        return f"Cell {self.rank}: {cell.cell_class.title}, blast probability {cell.blast_probability:.2f}"
+
+
+@dataclass(frozen=True, slots=True)
+class SlideRow:
+    """One slide in the quality table, texts ready."""
+
+    slide_id: str
+    status: str
+    reason: str
+    scale: str
+    is_estimated: bool
+    n_detections: int
+    n_leukocytes: int
+    n_blasts: int
+    blast_share: str
+    quality: tuple[tuple[str, str], ...]
+    details: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A report before it is drawn. Fractions 0 to 1; texts final but not escaped."""
+
+    patient_id: str
+    flag: str
+    words: FlagWords
+    is_headlined: bool
+    reasons: tuple[str, ...]
+    n_leukocytes: int
+    n_blasts: int
+    denominator: str
+    raw: Interval
+    corrected: Interval
+    is_transferable: bool
+    limit_of_blank: float
+    limit_of_detection: float
+    thresholds: tuple[float, float]
+    confidence: float
+    sentences: tuple[str, ...]
+    counted: tuple[ClassRow, ...]
+    not_counted: tuple[ClassRow, ...]
+    judged_probabilities: tuple[tuple[float, bool], ...]
+    cards: tuple[Card, ...]
+    attention: tuple[CellKey, ...]
+    n_candidates: int
+    slides: tuple[SlideRow, ...]
+    n_slides_hidden: int
+    left_out: tuple[tuple[str, str], ...]
+    run: RunInfo
+
+
+def build_content(patient: PatientResult, run: RunInfo, settings: Settings) -> Content:
+    """Put a patient's result into words and rows.
+
+    Parameters
+    ----------
+    patient
+        What was found; failed slides included.
+    run
+        What found it.
+    settings
+        The thresholds the flag was judged by, and how much a report shows.
+    """
+    choice = choose_gallery(patient, settings.report)
+    aggregate = settings.aggregate
+    thresholds = (aggregate.work_up_fraction, aggregate.acute_fraction)
+    return Content(
+        patient_id=wording.printable(patient.patient_id),
+        flag=patient.flag,
+        words=FLAGS[patient.flag],
+        is_headlined=patient.flag != "insufficient",
+        reasons=tuple(wording.printable(r) for r in patient.reasons),
+        n_leukocytes=patient.differential.n_leukocytes,
+        n_blasts=patient.differential.n_blasts,
+        denominator=patient.differential.denominator,
+        raw=patient.raw,
+        corrected=patient.corrected,
+        is_transferable=patient.is_transferable,
+        limit_of_blank=patient.limit_of_blank,
+        limit_of_detection=patient.limit_of_detection,
+        thresholds=thresholds,
+        confidence=aggregate.confidence,
+        sentences=_sentences(patient, thresholds),
+        counted=_counted(patient),
+        not_counted=_not_counted(patient),
+        judged_probabilities=_judged(patient),
+        cards=tuple(_card(rank, cell) for rank, cell in enumerate(choice.cells, 1)),
+        attention=choice.attention,
+        n_candidates=choice.n_candidates,
+        slides=tuple(_slide_row(slide) for slide in patient.slides[:_MAX_SLIDES]),
+        n_slides_hidden=max(0, len(patient.slides) - _MAX_SLIDES),
+        left_out=_left_out(patient),
+        run=run,
+    )
+
+
+def _sentences(patient: PatientResult, thresholds: tuple[float, float]) -> tuple[str, ...]:
+    found = [_detection_sentence(patient, thresholds)]
+    if not patient.is_transferable:
+        found.append(
+            "The correction uses sensitivity and specificity measured on the models' own validation cells. "
+            "This laboratory has measured nothing, so it may not transfer here."
+        )
+    n_done = sum(s.status == "done" for s in patient.slides)
+    if n_done > 1:
+        found.append(f"Cells of {n_done} slides are pooled before any fraction is taken.")
+    if patient.heterogeneity_p is not None:
+        found.append(f"Slides of this patient differ by chance alone with p = {patient.heterogeneity_p:.2g}.")
+    if patient.absolute_blasts_10e9_per_l is not None:
+        absolute = wording.number(patient.absolute_blasts_10e9_per_l, 2, "× 10⁹/L")
+        found.append(f"With the analyser's leukocyte count that is {absolute} blasts.")
+    return tuple(found)
+
+
+def _detection_sentence(patient: PatientResult, thresholds: tuple[float, float]) -> str:
+    n = wording.number(patient.differential.n_leukocytes, 0)
+    blank = wording.percent(patient.limit_of_blank, thresholds)
+    detection = wording.percent(patient.limit_of_detection, thresholds)
+    return (
+        f"Blast-free smears read up to {blank} with these models (limit of blank); "
+        f"{n} {patient.differential.denominator} could show blasts from {detection} on (limit of detection)."
+    )
+
+
+def _counted(patient: PatientResult) -> tuple[ClassRow, ...]:
+    counts, total = patient.differential.counts, patient.differential.n_leukocytes
+    return tuple(
+        ClassRow(c.title, c.value, counts.get(c, 0), counts.get(c, 0) / total if total else 0.0)
+        for c in CellClass
+        if c in COUNTED
+    )
+
+
+def _not_counted(patient: PatientResult) -> tuple[ClassRow, ...]:
+    cells = [cell for slide in patient.slides for cell in slide.cells]
+    rows = [
+        ClassRow(
+            c.title, c.value, max(patient.differential.counts.get(c, 0), sum(x.cell_class is c for x in cells)), None
+        )
+        for c in CellClass
+        if c in NOT_COUNTED
+    ]
+    aside = [cell for cell in cells if cell.cell_class in COUNTED and not cell.is_counted]
+    blurred = sum(not cell.is_in_focus for cell in aside)
+    rows.append(ClassRow("Leukocyte out of focus", "blurred", blurred, None))
+    if len(aside) > blurred:
+        rows.append(ClassRow("Leukocyte not counted for another reason", "aside", len(aside) - blurred, None))
+    return tuple(rows)
+
+
+def _judged(patient: PatientResult) -> tuple[tuple[float, bool], ...]:
+    return tuple(
+        (cell.blast_probability, is_called_blast(cell))
+        for slide in patient.slides
+        for cell in slide.cells
+        if cell.is_counted and cell.cell_class in MONONUCLEAR
+    )
+
+
+def _card(rank: int, numbered: NumberedCell) -> Card:
+    cell, box = numbered.cell, numbered.cell.detection.box
+    facts = [
+        ("blast probability", f"{cell.blast_probability:.3f}"),
+        ("class probability", f"{cell.class_probability:.3f}"),
+    ]
+    if cell.spread > 0:
+        facts.append(("models differ by", f"±{wording.GAP}{cell.spread:.3f}"))
+    if "cell_diameter_um" in cell.measures:
+        facts.append(("diameter", wording.number(cell.measures["cell_diameter_um"], 1, "µm")))
+    if "nucleus_to_cytoplasm" in cell.measures:
+        facts.append(("nucleus : cytoplasm", wording.number(cell.measures["nucleus_to_cytoplasm"], 2)))
+    where = f"{numbered.slide_id}, {cell.field_name}" if cell.field_name else numbered.slide_id
+    facts.append(("slide", f"{wording.printable(where)}, cell {numbered.cell_id}"))
+    facts.append(("centre, level-0 px", f"{box.centre.x:.0f}, {box.centre.y:.0f}"))
+    marks = [] if cell.is_counted else ["not counted"]
+    if not cell.is_in_focus:
+        marks.append("out of focus")
+    return Card(rank, numbered, is_called_blast(cell), tuple(facts), tuple(marks))
+
+
+def _slide_row(slide: SlideResult) -> SlideRow:
+    n_leukocytes = sum(cell.is_counted for cell in slide.cells)
+    n_blasts = sum(is_called_blast(cell) for cell in slide.cells)
+    source = slide.source
+    details = [("File", source.path), ("Specimen", source.specimen), ("Collected", source.collected)]
+    if slide.size:
+        details.append(
+            ("Size", f"{wording.number(slide.size.width, 0)} × {wording.number(slide.size.height, 0, 'px')}")
+        )
+    return SlideRow(
+        slide_id=wording.printable(source.slide_id),
+        status=slide.status,
+        reason=wording.printable(slide.reason),
+        scale=_scale(slide),
+        is_estimated=slide.scale is not None and slide.scale.source == "estimated",
+        n_detections=len(slide.cells),
+        n_leukocytes=n_leukocytes,
+        n_blasts=n_blasts,
+        blast_share=wording.percent(n_blasts / n_leukocytes) if n_leukocytes else "–",
+        quality=tuple(wording.quality(name, value) for name, value in sorted(slide.quality.items())),
+        details=tuple((label, wording.printable(text)) for label, text in details if text),
+    )
+
+
+def _scale(slide: SlideResult) -> str:
+    scale = slide.scale
+    if scale is None:
+        return "unknown"
+    x, y = (wording.number(v, 4) for v in (scale.mpp.x, scale.mpp.y))
+    value = f"{x} µm/px" if x == y else f"{x} × {y} µm/px"
+    if scale.source == "estimated":
+        spread = wording.number(196 * scale.relative_sd, 0, "%")
+        cells = wording.counted(scale.n_red_cells, "red cell", "red cells")
+        return f"{value} ± {spread} (95 %), measured on {cells}"
+    return f"{value}, {'from the file' if scale.source == 'metadata' else 'given by the user'}"
+
+
+def _left_out(patient: PatientResult) -> tuple[tuple[str, str], ...]:
+    """(slide, what and why), failures first."""
+    failed = [(s.source.slide_id, f"Slide failed: {s.reason}") for s in patient.slides if s.status == "failed"]
+    notes = [(s.source.slide_id, note) for s in patient.slides for note in s.notes]
+    lines = [(wording.printable(slide), wording.printable(text)) for slide, text in failed + notes]
+    if len(lines) > _MAX_NOTES:
+        lines = [*lines[:_MAX_NOTES], ("…", f"and {len(lines) - _MAX_NOTES} more lines in slides.csv")]
+    return tuple(lines)

@@ -1,0 +1,106 @@
+"""Pictures inside the report: JPEG in data URIs, sized so that the whole file stays in its budget."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+#: (longer side in px, JPEG quality), best first: the first that fits is taken.
+LADDER = ((450, 88), (400, 85), (340, 84), (280, 82), (224, 80), (180, 76), (140, 72), (112, 65), (96, 50), (64, 40))
+
+Key = TypeVar("Key")
+
+
+def encode_jpeg(rgb: np.ndarray, max_side: int, quality: int) -> bytes:
+    """JPEG of an (H, W, 3) uint8 RGB image, shrunk so that its longer side is at most `max_side`."""
+    from PIL import Image
+
+    image = Image.fromarray(np.ascontiguousarray(rgb))
+    longest = max(image.size)
+    if longest > max_side:
+        width, height = (max(1, round(side * max_side / longest)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality, optimize=True, subsampling="4:4:4" if quality > 80 else "4:2:0")
+    return file.getvalue()
+
+
+def data_uri(jpeg: bytes) -> str:
+    """A JPEG as text that an <img> shows without asking anyone."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+
+
+def encode_within(
+    pictures: Mapping[Key, np.ndarray], order: Sequence[Key], budget: int, max_side: int = 450
+) -> tuple[dict[Key, str], int]:
+    """Encode pictures so that all data URIs together stay within `budget` characters.
+
+    The step of the ladder is chosen for all at once, so that cells stay comparable. Should even the
+    lowest be too large, the last in `order` are left out.
+
+    Returns
+    -------
+    uris
+        Data URI by key.
+    n_left_out
+        How many did not fit, for the report to say so.
+    """
+    keys = [key for key in order if key in pictures]
+    encoded: dict[Key, str] = {}
+    for side, quality in LADDER:
+        encoded = {}
+        left = budget
+        for key in keys:
+            uri = data_uri(encode_jpeg(pictures[key], min(side, max_side), quality))
+            left -= len(uri)
+            if left < 0:
+                break
+            encoded[key] = uri
+        if len(encoded) == len(keys):
+            break
+    return encoded, len(keys) - len(encoded)
+
+
+def overlay_attention(rgb: np.ndarray, attention: np.ndarray) -> np.ndarray:
+    """Lay an attention map over a cell, transparent where the network did not look.
+
+    Parameters
+    ----------
+    rgb
+        (H, W, 3) uint8.
+    attention
+        (h, w) float, stretched over the picture; scaled to its own maximum.
+
+    Returns
+    -------
+    array
+        (H, W, 3) uint8.
+    """
+    from PIL import Image
+
+    height, width = rgb.shape[:2]
+    heat = np.nan_to_num(np.asarray(attention, dtype=np.float32), nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1)
+    peak = float(heat.max())
+    heat = heat / peak if peak > 0 else heat
+    smooth = Image.fromarray(np.round(255 * heat).astype(np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+    strength = np.asarray(smooth, dtype=np.float32)[..., None] / 255
+    grey = rgb.astype(np.float32).mean(axis=2, keepdims=True) * 0.55 + rgb.astype(np.float32) * 0.45
+    colour = _heat_colour(strength[..., 0])
+    alpha = 0.72 * strength**0.8
+    return np.round(grey * (1 - alpha) + colour * alpha).clip(0, 255).astype(np.uint8)
+
+
+def attention_pair(rgb: np.ndarray, attention: np.ndarray) -> np.ndarray:
+    """The cell and, to its right, the cell under its attention map: (H, 2W, 3) uint8 RGB."""
+    return np.concatenate([rgb, overlay_attention(rgb, attention)], axis=1)
+
+
+def _heat_colour(strength: np.ndarray) -> np.ndarray:
+    """Blue-green to yellow, told apart by the colour-blind and unlike any Romanowsky stain: (H, W, 3) float 0–255."""
+    stops = np.array([[20, 110, 130], [40, 165, 120], [160, 205, 50], [253, 231, 37]], dtype=np.float32)
+    at = np.linspace(0, 1, len(stops))
+    return np.stack([np.interp(strength, at, stops[:, channel]) for channel in range(3)], axis=-1)

@@ -1,0 +1,166 @@
+"""The report's drawings as inline SVG text: small pure functions, colours from the page's style sheet.
+
+All text is escaped here; numbers are printed with one decimal so that the same result gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from smearscan.records import Interval
+from smearscan.report import wording
+
+_ICONS = {
+    "octagon": '<path d="M9 2h10l7 7v10l-7 7H9l-7-7V9z"/><path class="ink" d="M14 7.5v8M14 20v.5"/>',
+    "triangle": '<path d="M14 2.5 26.5 25h-25z"/><path class="ink" d="M14 11v6.5M14 21.3v.4"/>',
+    "eye": '<path d="M1.5 14C5 7.5 9.5 5 14 5s9 2.5 12.5 9C23 20.5 18.5 23 14 23S5 20.5 1.5 14z"/>'
+    '<circle class="ink" cx="14" cy="14" r="4"/>',
+    "question": '<circle cx="14" cy="14" r="12.5"/><path class="ink" d="M10 11c0-5.5 8-5.5 8 0 0 3-4 3-4 6M14 20.8v.4"/>',
+    "tick": '<circle cx="14" cy="14" r="12.5"/><path class="ink" d="m8 14.5 4.3 4.3L20.5 10"/>',
+}
+
+
+def icon(name: str) -> str:
+    """A flag's icon; its word stands beside it, so it is hidden from screen readers."""
+    return f'<svg class="icon" viewBox="0 0 28 28" aria-hidden="true">{_ICONS[name]}</svg>'
+
+
+def number_line(
+    raw: Interval, corrected: Interval, thresholds: tuple[float, float], limit_of_blank: float, denominator: str
+) -> str:
+    """Raw and corrected fraction with their intervals, drawn against the thresholds.
+
+    The axis runs from 0 to 100 % and is square-root scaled: the decisions lie at its low end.
+    """
+    left, right, top, height = 150.0, 860.0, 34.0, 96.0
+
+    def at(fraction: float) -> float:
+        return left + (right - left) * math.sqrt(min(max(fraction, 0.0), 1.0))
+
+    work_up, acute = thresholds
+    bottom = top + height
+    zones = [("z0", 0.0, work_up, ""), ("z1", work_up, acute, "work-up"), ("z2", acute, 1.0, "acute-leukaemia range")]
+    parts = [
+        f'<rect class="zone {c}" x="{at(a):.1f}" y="{top:.1f}" width="{at(b) - at(a):.1f}" height="{height:.1f}"/>'
+        + (_text(at(a) + 7, top - 9, f"{name} ≥ {wording.percent(a).replace('.0', '')}", "zone-name") if name else "")
+        for c, a, b, name in zones
+    ]
+    parts += [_line(at(t), top - 22, at(t), bottom, "threshold") for t in thresholds]
+    if math.isfinite(limit_of_blank):
+        parts.append(_line(at(limit_of_blank), top - 4, at(limit_of_blank), bottom, "blank"))
+        parts.append(_text(at(limit_of_blank), top - 9, "limit of blank", "zone-name blank-name", "middle"))
+    for tick in (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0):
+        parts.append(_line(at(tick), bottom, at(tick), bottom + 5, "axis"))
+        parts.append(_text(at(tick), bottom + 20, f"{100 * tick:g}", "tick", "middle"))
+    parts.append(_line(left, bottom, right, bottom, "axis"))
+    axis = f"blasts, % of {denominator} (square-root scale)"
+    parts.append(_text((left + right) / 2, bottom + 40, axis, "axis-name", "middle"))
+    parts.append(_estimate(raw, at, top + 28, "As counted", "raw", thresholds))
+    parts.append(_estimate(corrected, at, top + 70, "Corrected", "corrected", thresholds))
+    spoken = (
+        f"Blast fraction as counted {wording.percent(raw.estimate, thresholds)}, interval "
+        f"{wording.interval(raw.low, raw.high, thresholds)}; corrected {wording.percent(corrected.estimate, thresholds)}, "
+        f"interval {wording.interval(corrected.low, corrected.high, thresholds)}; of {denominator}."
+    )
+    return _svg("number-line", 900, bottom + 48, spoken, parts)
+
+
+def class_bar(share: float, key: str) -> str:
+    """One bar of the differential; the number stands beside it in the table."""
+    width = 100 * min(max(share, 0.0), 1.0)
+    return (
+        '<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect class="track" width="100" height="8"/><rect class="fill c-{escape(key)}" width="{width:.1f}" height="8"/></svg>'
+    )
+
+
+def mini_line(estimate: Interval, thresholds: tuple[float, float]) -> str:
+    """A number line the height of a table row, for the list of patients."""
+
+    def at(fraction: float) -> float:
+        return 4 + 152 * math.sqrt(min(max(fraction, 0.0), 1.0))
+
+    parts = [_line(at(t), 1, at(t), 19, "threshold") for t in thresholds] + [_line(4, 17, 156, 17, "axis")]
+    if all(map(math.isfinite, (estimate.low, estimate.high, estimate.estimate))):
+        parts.append(_line(at(estimate.low), 9, at(estimate.high), 9, "whisker"))
+        parts.append(f'<circle class="dot" cx="{at(estimate.estimate):.1f}" cy="9" r="4"/>')
+    spoken = f"interval {wording.interval(estimate.low, estimate.high, thresholds)}"
+    return _svg("mini-line", 160, 20, spoken, parts)
+
+
+def probability_histogram(judged: Sequence[tuple[float, bool]], n_bins: int = 20) -> str:
+    """Blast probabilities of the mononuclear cells, those called blast dark, the others light.
+
+    Parameters
+    ----------
+    judged
+        (probability 0 to 1, whether called blast) of each counted mononuclear cell.
+    """
+    left, right, top, bottom = 46.0, 540.0, 16.0, 150.0
+    counts = [[0, 0] for _ in range(n_bins)]
+    for probability, is_blast in judged:
+        counts[min(int(probability * n_bins), n_bins - 1)][is_blast] += 1
+    tallest = max([sum(pair) for pair in counts] + [1])
+    step = (right - left) / n_bins
+    parts = []
+    for i, (others, blasts) in enumerate(counts):
+        x, h_other, h_blast = left + i * step, *((bottom - top) * n / tallest for n in (others, blasts))
+        parts.append(_bar(x, bottom - h_other, step, h_other, "other"))
+        parts.append(_bar(x, bottom - h_other - h_blast, step, h_blast, "blast"))
+        if others + blasts:
+            parts.append(_text(x + step / 2, bottom - h_other - h_blast - 4, str(others + blasts), "tick", "middle"))
+    parts.append(_line(left, bottom, right, bottom, "axis"))
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        parts.append(_text(left + (right - left) * tick, bottom + 16, f"{tick:g}", "tick", "middle"))
+    parts.append(_text((left + right) / 2, bottom + 34, "blast probability", "axis-name", "middle"))
+    parts.append(_text(left - 8, top + 4, str(tallest), "tick", "end"))
+    parts.append(_text(left - 8, bottom, "0", "tick", "end"))
+    n_blasts = sum(is_blast for _, is_blast in judged)
+    spoken = f"Histogram of the blast probability of {len(judged)} counted mononuclear cells, {n_blasts} called blast."
+    return _svg("histogram", 560, bottom + 42, spoken, parts)
+
+
+def _estimate(value: Interval, at, y: float, label: str, style: str, thresholds: tuple[float, float]) -> str:  # type: ignore[no-untyped-def]
+    if not all(map(math.isfinite, (value.estimate, value.low, value.high))):
+        return _text(140, y + 5, f"{label}: no number", "row-name", "end")
+    x, low, high = at(value.estimate), at(value.low), at(value.high)
+    mark = (
+        f'<circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="7"/>'
+        if style == "raw"
+        else f'<path class="mark" d="M{x:.1f} {y - 8:.1f}l8 8-8 8-8-8z"/>'
+    )
+    shown = f"{wording.percent(value.estimate, thresholds)}  ({wording.interval(value.low, value.high, thresholds)})"
+    is_late = max(high, x + 8) > 640
+    text_x, anchor = (min(low, x - 8) - 10, "end") if is_late else (max(high, x + 8) + 10, "start")
+    whisker = "".join(
+        (
+            _line(low, y, high, y, "whisker"),
+            _line(low, y - 6, low, y + 6, "cap"),
+            _line(high, y - 6, high, y + 6, "cap"),
+        )
+    )
+    return (
+        f'<g class="{style}">{whisker}{mark}{_text(140, y + 5, label, "row-name", "end")}'
+        f"{_text(text_x, y + 5, shown, 'value', anchor)}</g>"
+    )
+
+
+def _svg(style: str, width: float, height: float, spoken: str, parts: Sequence[str]) -> str:
+    label = escape(spoken, quote=True)
+    return f'<svg class="{style}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, style: str) -> str:
+    return f'<line class="{style}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _bar(x: float, y: float, width: float, height: float, style: str) -> str:
+    if height <= 0:
+        return ""
+    return f'<rect class="{style}" x="{x + 1:.1f}" y="{y:.1f}" width="{width - 2:.1f}" height="{height:.1f}"/>'
+
+
+def _text(x: float, y: float, text: str, style: str, anchor: str = "start") -> str:
+    return f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
