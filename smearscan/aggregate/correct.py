@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import betainc
+from scipy.special import betainc, betaincc
 
 from smearscan.aggregate.differential import Tally
 from smearscan.aggregate.intervals import clopper_pearson
@@ -109,7 +109,7 @@ def predictive_interval(
         return float((weights * betainc(k, n - k + 1, reads(fraction))).sum())
 
     def at_most(fraction: float) -> float:
-        return float((weights * (1 - betainc(k + 1, n - k, reads(fraction)))).sum())
+        return float((weights * betaincc(k + 1, n - k, reads(fraction))).sum())
 
     # A reading below what blanks give is luck, not proof of a smaller fraction: each tail is taken relative
     # to its value at the end of the scale (CLs), so that no blasts in n cells never say more than n cells can.

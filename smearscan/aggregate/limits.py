@@ -9,7 +9,7 @@ of detection stays below it in 5 %. Here a sample is a patient with rates of the
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import betainc
+from scipy.special import betainc, betaincc
 
 from smearscan.aggregate.correct import reading, root_or_end
 from smearscan.aggregate.differential import Tally
@@ -58,7 +58,7 @@ def blank_calls(n_mononuclear: int, rate: RateModel) -> int:
     low, high = 0, n_mononuclear
     while low < high:
         middle = (low + high) // 2
-        at_most = 1 - betainc(middle + 1, n_mononuclear - middle, rate.nodes)
+        at_most = betaincc(middle + 1, n_mononuclear - middle, rate.nodes)
         if float(rate.weights @ at_most) >= _LEVEL:
             high = middle
         else:

@@ -25,6 +25,8 @@ _EDGES = expit(np.linspace(-8.0, 8.0, 45))
 #: Rates at which its distribution function is evaluated: dense near 0 and 1.
 _RATES = expit(np.linspace(-14.0, 14.0, 225))
 _N_MEANS, _N_SPREADS = 160, 40
+#: Left to rates of exactly 0 and 1, so that a reading unlike the whole validation still has a likelihood.
+_UNHEARD_OF = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +111,6 @@ def _predictive(alpha: np.ndarray, beta: np.ndarray, weight: np.ndarray) -> tupl
     # Mass may sit on 0 or 1 beyond the outermost rates; interpolating to the ends keeps it there.
     cdf, rates = np.concatenate(([0.0], cdf, [1.0])), np.concatenate(([0.0], _RATES, [1.0]))
     middles = (_EDGES[:-1] + _EDGES[1:]) / 2
-    nodes = np.interp(middles, cdf, rates)
-    weights = np.diff(_EDGES)
+    nodes = np.concatenate(([0.0], np.interp(middles, cdf, rates), [1.0]))
+    weights = np.concatenate(([_UNHEARD_OF], np.diff(_EDGES), [_UNHEARD_OF]))
     return nodes, weights / weights.sum()
