@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from smearscan.classes import COUNTED, MONONUCLEAR, NOT_COUNTED, CellClass
+from smearscan.aggregate.differential import list_beside
+from smearscan.aggregate.intervals import clopper_pearson
+from smearscan.classes import COUNTED, MONONUCLEAR, CellClass
 from smearscan.records import Interval, PatientResult, SlideResult
 from smearscan.report import wording
 from smearscan.report.gallery import GalleryChoice, choose_gallery
-from smearscan.report.identity import CellKey, NumberedCell, is_called_blast, number_cells
+from smearscan.report.identity import CellKey, NumberedCell, is_called_blast
 from smearscan.report.wording import FLAGS, FlagWords
 from smearscan.settings import Settings
 
@@ -33,6 +35,8 @@ __all__ = [
 #: Rows a report lists before it points to the tables.
 _MAX_SLIDES = 200
 _MAX_NOTES = 40
+#: Standard deviations of a normal error that hold 95 %.
+_TWO_SIDED_95 = 1.96
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,12 +111,12 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """One line of the differential; `share` is None for what is not counted."""
+    """One line of the differential; `share` is its exact interval, None for what is not counted."""
 
     title: str
     key: str
     n: int
-    share: float | None
+    share: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +201,11 @@ def build_content(patient: PatientResult, run: RunInfo, settings: Settings) -> C
     aggregate = settings.aggregate
     thresholds = (aggregate.work_up_fraction, aggregate.acute_fraction)
     return Content(
-        patient_id=wording.printable(patient.patient_id),
+        patient_id=wording.printable(patient.patient_id) or "(no patient id)",
         flag=patient.flag,
         words=FLAGS[patient.flag],
         is_headlined=patient.flag != "insufficient",
-        reasons=tuple(wording.printable(r) for r in patient.reasons),
+        reasons=tuple(wording.sentence(r) for r in patient.reasons),
         n_leukocytes=patient.differential.n_leukocytes,
         n_blasts=patient.differential.n_blasts,
         denominator=patient.differential.denominator,
@@ -213,7 +217,7 @@ def build_content(patient: PatientResult, run: RunInfo, settings: Settings) -> C
         thresholds=thresholds,
         confidence=aggregate.confidence,
         sentences=_sentences(patient, thresholds),
-        counted=_counted(patient),
+        counted=_counted(patient, aggregate.confidence),
         not_counted=_not_counted(patient),
         judged_probabilities=_judged(patient),
         cards=tuple(_card(rank, cell) for rank, cell in enumerate(choice.cells, 1)),
@@ -227,57 +231,57 @@ def build_content(patient: PatientResult, run: RunInfo, settings: Settings) -> C
 
 
 def _sentences(patient: PatientResult, thresholds: tuple[float, float]) -> tuple[str, ...]:
-    found = [_detection_sentence(patient, thresholds)]
+    found = [_limits_sentence(patient, thresholds)]
     if not patient.is_transferable:
         found.append(
-            "The correction uses sensitivity and specificity measured on the models' own validation cells. "
-            "This laboratory has measured nothing, so it may not transfer here."
+            "The correction uses the errors of the models on their own validation cells. In this laboratory nothing "
+            "was measured, so it may not transfer."
         )
     n_done = sum(s.status == "done" for s in patient.slides)
     if n_done > 1:
         found.append(f"Cells of {n_done} slides are pooled before any fraction is taken.")
     if patient.heterogeneity_p is not None:
-        found.append(f"Slides of this patient differ by chance alone with p = {patient.heterogeneity_p:.2g}.")
+        found.append(f"Were all slides alike, they would differ this much with p = {patient.heterogeneity_p:.2g}.")
     if patient.absolute_blasts_10e9_per_l is not None:
         absolute = wording.number(patient.absolute_blasts_10e9_per_l, 2, "× 10⁹/L")
-        found.append(f"With the analyser's leukocyte count that is {absolute} blasts.")
+        found.append(f"With the analyser's leukocyte count the corrected fraction is {absolute} blasts.")
+    n_seen = sum(cell.is_counted for slide in patient.slides for cell in slide.cells)
+    if n_seen > patient.differential.n_leukocytes:
+        found.append(
+            f"{wording.number(n_seen, 0)} leukocytes were found fit to count; counting stopped at "
+            f"{wording.number(patient.differential.n_leukocytes, 0)}, when the answer was clear."
+        )
     return tuple(found)
 
 
-def _detection_sentence(patient: PatientResult, thresholds: tuple[float, float]) -> str:
-    n = wording.number(patient.differential.n_leukocytes, 0)
+def _limits_sentence(patient: PatientResult, thresholds: tuple[float, float]) -> str:
+    n = f"{wording.number(patient.differential.n_leukocytes, 0)} {patient.differential.denominator}"
+    if not patient.limit_of_blank < 1:
+        return f"What blast-free smears read with these models is not known for {n} (no limit of blank)."
     blank = wording.percent(patient.limit_of_blank, thresholds)
+    if not patient.limit_of_detection < 1:
+        return f"With {n}, blast-free smears read up to {blank} (limit of blank); no fraction is detected reliably."
     detection = wording.percent(patient.limit_of_detection, thresholds)
     return (
-        f"Blast-free smears read up to {blank} with these models (limit of blank); "
-        f"{n} {patient.differential.denominator} could show blasts from {detection} on (limit of detection)."
+        f"With {n}, blast-free smears read up to {blank} (limit of blank), "
+        f"and blasts are detected reliably from {detection} on (limit of detection)."
     )
 
 
-def _counted(patient: PatientResult) -> tuple[ClassRow, ...]:
+def _counted(patient: PatientResult, confidence: float) -> tuple[ClassRow, ...]:
     counts, total = patient.differential.counts, patient.differential.n_leukocytes
     return tuple(
-        ClassRow(c.title, c.value, counts.get(c, 0), counts.get(c, 0) / total if total else 0.0)
+        ClassRow(c.title, c.value, counts.get(c, 0), clopper_pearson(counts.get(c, 0), total, confidence))
         for c in CellClass
         if c in COUNTED
     )
 
 
 def _not_counted(patient: PatientResult) -> tuple[ClassRow, ...]:
-    cells = [cell for slide in patient.slides for cell in slide.cells]
-    rows = [
-        ClassRow(
-            c.title, c.value, max(patient.differential.counts.get(c, 0), sum(x.cell_class is c for x in cells)), None
-        )
-        for c in CellClass
-        if c in NOT_COUNTED
-    ]
-    aside = [cell for cell in cells if cell.cell_class in COUNTED and not cell.is_counted]
-    blurred = sum(not cell.is_in_focus for cell in aside)
-    rows.append(ClassRow("Leukocyte out of focus", "blurred", blurred, None))
-    if len(aside) > blurred:
-        rows.append(ClassRow("Leukocyte not counted for another reason", "aside", len(aside) - blurred, None))
-    return tuple(rows)
+    beside = list_beside(cell for slide in patient.slides for cell in slide.cells)
+    titles = {"out_of_focus": "Leukocyte out of focus", "left_out": "Leukocyte left out for another reason"}
+    rows = [ClassRow(titles.get(key) or CellClass(key).title, key, n) for key, n in beside.items()]
+    return tuple(row for row in rows if row.n or row.key != "left_out")
 
 
 def _judged(patient: PatientResult) -> tuple[tuple[float, bool], ...]:
@@ -292,18 +296,18 @@ def _judged(patient: PatientResult) -> tuple[tuple[float, bool], ...]:
 def _card(rank: int, numbered: NumberedCell) -> Card:
     cell, box = numbered.cell, numbered.cell.detection.box
     facts = [
-        ("blast probability", f"{cell.blast_probability:.3f}"),
-        ("class probability", f"{cell.class_probability:.3f}"),
+        ("blast", f"{cell.blast_probability:.3f}"),
+        ("class", f"{cell.class_probability:.3f}"),
     ]
     if cell.spread > 0:
-        facts.append(("models differ by", f"±{wording.GAP}{cell.spread:.3f}"))
+        facts.append(("models differ", f"±{wording.GAP}{cell.spread:.3f}"))
     if "cell_diameter_um" in cell.measures:
         facts.append(("diameter", wording.number(cell.measures["cell_diameter_um"], 1, "µm")))
     if "nucleus_to_cytoplasm" in cell.measures:
-        facts.append(("nucleus : cytoplasm", wording.number(cell.measures["nucleus_to_cytoplasm"], 2)))
+        facts.append(("nucleus/cytoplasm", wording.number(cell.measures["nucleus_to_cytoplasm"], 2)))
     where = f"{numbered.slide_id}, {cell.field_name}" if cell.field_name else numbered.slide_id
-    facts.append(("slide", f"{wording.printable(where)}, cell {numbered.cell_id}"))
-    facts.append(("centre, level-0 px", f"{box.centre.x:.0f}, {box.centre.y:.0f}"))
+    facts.append((wording.printable(where), f"cell {numbered.cell_id}"))
+    facts.append(("x, y in px", f"{box.centre.x:.0f}, {box.centre.y:.0f}"))
     marks = [] if cell.is_counted else ["not counted"]
     if not cell.is_in_focus:
         marks.append("out of focus")
@@ -315,7 +319,9 @@ def _slide_row(slide: SlideResult) -> SlideRow:
     n_blasts = sum(is_called_blast(cell) for cell in slide.cells)
     source = slide.source
     details = [("File", source.path), ("Specimen", source.specimen), ("Collected", source.collected)]
-    if slide.size:
+    if len(slide.fields) > 1:
+        details.append(("Made of", wording.counted(len(slide.fields), "image", "images")))
+    elif slide.size:
         details.append(
             ("Size", f"{wording.number(slide.size.width, 0)} × {wording.number(slide.size.height, 0, 'px')}")
         )
@@ -338,10 +344,13 @@ def _scale(slide: SlideResult) -> str:
     scale = slide.scale
     if scale is None:
         return "unknown"
+    means = {round(f.scale.mpp.mean, 4) for f in slide.fields}
     x, y = (wording.number(v, 4) for v in (scale.mpp.x, scale.mpp.y))
     value = f"{x} µm/px" if x == y else f"{x} × {y} µm/px"
+    if len(means) > 1:
+        value = f"{min(means):.4f} to {max(means):.4f} µm/px over {len(slide.fields)} images"
     if scale.source == "estimated":
-        spread = wording.number(196 * scale.relative_sd, 0, "%")
+        spread = wording.number(100 * _TWO_SIDED_95 * scale.relative_sd, 0, "%")
         cells = wording.counted(scale.n_red_cells, "red cell", "red cells")
         return f"{value} ± {spread} (95 %), measured on {cells}"
     return f"{value}, {'from the file' if scale.source == 'metadata' else 'given by the user'}"
@@ -349,9 +358,9 @@ def _scale(slide: SlideResult) -> str:
 
 def _left_out(patient: PatientResult) -> tuple[tuple[str, str], ...]:
     """(slide, what and why), failures first."""
-    failed = [(s.source.slide_id, f"Slide failed: {s.reason}") for s in patient.slides if s.status == "failed"]
-    notes = [(s.source.slide_id, note) for s in patient.slides for note in s.notes]
-    lines = [(wording.printable(slide), wording.printable(text)) for slide, text in failed + notes]
+    failed = [(s.source.slide_id, f"slide failed: {s.reason}") for s in patient.slides if s.status == "failed"]
+    notes = [(s.source.slide_id, note) for s in patient.slides for note in (*s.left_out, *s.notes)]
+    lines = [(wording.printable(slide), wording.sentence(text)) for slide, text in failed + notes]
     if len(lines) > _MAX_NOTES:
         lines = [*lines[:_MAX_NOTES], ("…", f"and {len(lines) - _MAX_NOTES} more lines in slides.csv")]
     return tuple(lines)

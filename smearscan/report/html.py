@@ -20,6 +20,7 @@ from smearscan.report import images, plots, slide_map, wording
 from smearscan.report.atomic import make_folder, write_bytes
 from smearscan.report.content import Content, ReportImages, RunInfo, build_content
 from smearscan.report.identity import CellKey
+from smearscan.report.model_cards import view_card
 from smearscan.report.names import report_names
 from smearscan.settings import Settings
 
@@ -33,7 +34,7 @@ _MAX_DOTS = 24_000
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Encoded pictures of one report: data URIs by cell, cell and attention side by side, maps; and what did not fit."""
+    """Encoded pictures of one report: data URIs of cells, of cells beside their attention; what did not fit."""
 
     cells: Mapping[CellKey, str]
     attention: Mapping[CellKey, str]
@@ -47,13 +48,14 @@ def render_report(patient: PatientResult, run: RunInfo, report_images: ReportIma
     """A patient's report as HTML text, at most 10 MB, the same text for the same input."""
     content = build_content(patient, run, settings)
     pictures = _encode(patient, content, report_images)
+    cards = [view_card(card, number) for number, card in enumerate(run.model_cards, 1)]
     drawn = {
         "number_line": plots.number_line(
             content.raw, content.corrected, content.thresholds, content.limit_of_blank, content.denominator
         ),
         "histogram": plots.probability_histogram(content.judged_probabilities),
     }
-    return _fill("report.html.j2", content=content, pictures=pictures, drawn=drawn, cards=model_cards(run))
+    return _fill("report.html.j2", content=content, pictures=pictures, drawn=drawn, cards=cards)
 
 
 def render_index(patients: Sequence[PatientResult], names: Mapping[str, str], run: RunInfo, settings: Settings) -> str:
@@ -62,11 +64,11 @@ def render_index(patients: Sequence[PatientResult], names: Mapping[str, str], ru
     rows = [
         {
             "patient": patient,
-            "id": wording.printable(patient.patient_id),
+            "id": wording.printable(patient.patient_id) or "(no patient id)",
             "words": wording.FLAGS[patient.flag],
             "link": quote(f"{names[patient.patient_id]}.html"),
             "line": plots.mini_line(patient.corrected, thresholds),
-            "reasons": [wording.printable(reason) for reason in patient.reasons],
+            "reasons": [wording.sentence(reason) for reason in patient.reasons],
             "n_failed": sum(slide.status == "failed" for slide in patient.slides),
         }
         for patient in sorted(patients, key=_urgency)
@@ -131,30 +133,6 @@ def write_index(folder: Path, patients: Sequence[PatientResult], run: RunInfo, s
     write_bytes(folder / "index.html", render_index(patients, names, run, settings).encode("utf-8"))
 
 
-def model_cards(run: RunInfo) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Each model card as (name, [(key, text)]): what it says in full, nested keys joined by dots."""
-    cards = []
-    for number, card in enumerate(run.model_cards, 1):
-        lines = [(key, wording.printable(text)) for key, text in _flatten(card)]
-        cards.append((str(card.get("name", f"model {number}")), lines))
-    return cards
-
-
-def _flatten(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    lines: list[tuple[str, str]] = []
-    for key, value in table.items():
-        name = f"{prefix}{key}".replace("_", " ")
-        if isinstance(value, Mapping):
-            lines += _flatten(value, f"{name}: ")
-        elif isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-            lines.append((name, "; ".join(value)))
-        elif not isinstance(value, list | tuple):
-            lines.append((name, str(value)))
-        else:
-            lines.append((name, f"{len(value)} entries, see the card"))
-    return [(name, text if len(text) <= 600 else text[:600] + " …") for name, text in lines]
-
-
 def _urgency(patient: PatientResult) -> tuple[int, float, float, str]:
     corrected = patient.corrected.estimate
     known = corrected if corrected == corrected else 0.0
@@ -169,14 +147,14 @@ def _encode(patient: PatientResult, content: Content, given: ReportImages) -> Pi
         for key in content.attention
         if key in given.gallery and (attention := given.gallery[key].attention) is not None
     }
-    attention, _ = images.encode_within(heat, content.attention, _ATTENTION_BUDGET, max_side=560)
+    pairs, _ = images.encode_within(heat, content.attention, _ATTENTION_BUDGET, max_side=560)
     maps, n_maps_left_out = _maps(patient, content, given)
     bars = {
         key: image.um_per_px * image.pixels.shape[1]
         for key, image in given.gallery.items()
         if image.um_per_px is not None
     }
-    return Pictures(cells, attention, maps, bars, n_left_out, n_maps_left_out)
+    return Pictures(cells, pairs, maps, bars, n_left_out, n_maps_left_out)
 
 
 def _maps(patient: PatientResult, content: Content, given: ReportImages) -> tuple[tuple[slide_map.MapView, ...], int]:
@@ -218,7 +196,7 @@ def _environment() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"percent": wording.percent, "number": wording.number}
+    environment.filters |= {"percent": wording.percent, "number": wording.number, "threshold": wording.threshold}
     environment.globals |= {"interval": wording.interval, "icon": plots.icon, "class_bar": plots.class_bar}
     return environment
 

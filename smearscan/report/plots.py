@@ -6,7 +6,7 @@ All text is escaped here; numbers are printed with one decimal so that the same 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 from smearscan.records import Interval
@@ -17,7 +17,8 @@ _ICONS = {
     "triangle": '<path d="M14 2.5 26.5 25h-25z"/><path class="ink" d="M14 11v6.5M14 21.3v.4"/>',
     "eye": '<path d="M1.5 14C5 7.5 9.5 5 14 5s9 2.5 12.5 9C23 20.5 18.5 23 14 23S5 20.5 1.5 14z"/>'
     '<circle class="ink" cx="14" cy="14" r="4"/>',
-    "question": '<circle cx="14" cy="14" r="12.5"/><path class="ink" d="M10 11c0-5.5 8-5.5 8 0 0 3-4 3-4 6M14 20.8v.4"/>',
+    "question": '<circle cx="14" cy="14" r="12.5"/>'
+    '<path class="ink" d="M10 11c0-5.5 8-5.5 8 0 0 3-4 3-4 6M14 20.8v.4"/>',
     "tick": '<circle cx="14" cy="14" r="12.5"/><path class="ink" d="m8 14.5 4.3 4.3L20.5 10"/>',
 }
 
@@ -44,11 +45,11 @@ def number_line(
     zones = [("z0", 0.0, work_up, ""), ("z1", work_up, acute, "work-up"), ("z2", acute, 1.0, "acute-leukaemia range")]
     parts = [
         f'<rect class="zone {c}" x="{at(a):.1f}" y="{top:.1f}" width="{at(b) - at(a):.1f}" height="{height:.1f}"/>'
-        + (_text(at(a) + 7, top - 9, f"{name} ≥ {wording.percent(a).replace('.0', '')}", "zone-name") if name else "")
+        + (_text(at(a) + 7, top - 9, f"{name} ≥ {wording.threshold(a)}", "zone-name") if name else "")
         for c, a, b, name in zones
     ]
     parts += [_line(at(t), top - 22, at(t), bottom, "threshold") for t in thresholds]
-    if math.isfinite(limit_of_blank):
+    if limit_of_blank < 1:
         parts.append(_line(at(limit_of_blank), top - 4, at(limit_of_blank), bottom, "blank"))
         parts.append(_text(at(limit_of_blank), top - 9, "limit of blank", "zone-name blank-name", "middle"))
     for tick in (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0):
@@ -59,20 +60,23 @@ def number_line(
     parts.append(_text((left + right) / 2, bottom + 40, axis, "axis-name", "middle"))
     parts.append(_estimate(raw, at, top + 28, "As counted", "raw", thresholds))
     parts.append(_estimate(corrected, at, top + 70, "Corrected", "corrected", thresholds))
-    spoken = (
-        f"Blast fraction as counted {wording.percent(raw.estimate, thresholds)}, interval "
-        f"{wording.interval(raw.low, raw.high, thresholds)}; corrected {wording.percent(corrected.estimate, thresholds)}, "
-        f"interval {wording.interval(corrected.low, corrected.high, thresholds)}; of {denominator}."
-    )
+    as_counted, as_corrected = (_spoken(value, thresholds) for value in (raw, corrected))
+    spoken = f"Blast fraction as counted {as_counted}; corrected {as_corrected}; of {denominator}."
     return _svg("number-line", 900, bottom + 48, spoken, parts)
 
 
-def class_bar(share: float, key: str) -> str:
-    """One bar of the differential; the number stands beside it in the table."""
-    width = 100 * min(max(share, 0.0), 1.0)
+def class_bar(share: Interval, key: str) -> str:
+    """One bar of the differential with its interval; the numbers stand beside it in the table."""
+    low, high = (100 * min(max(v, 0.0), 1.0) for v in (share.low, share.high))
+    shapes = (
+        '<rect class="track" width="100" height="8"/>',
+        f'<rect class="fill c-{escape(key)}" width="{100 * min(max(share.estimate, 0.0), 1.0):.1f}" height="8"/>',
+        f'<rect class="spread" x="{low:.1f}" y="3.4" width="{high - low:.1f}" height="1.2"/>',
+    )
     return (
         '<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect class="track" width="100" height="8"/><rect class="fill c-{escape(key)}" width="{width:.1f}" height="8"/></svg>'
+        + "".join(shapes)
+        + "</svg>"
     )
 
 
@@ -122,7 +126,19 @@ def probability_histogram(judged: Sequence[tuple[float, bool]], n_bins: int = 20
     return _svg("histogram", 560, bottom + 42, spoken, parts)
 
 
-def _estimate(value: Interval, at, y: float, label: str, style: str, thresholds: tuple[float, float]) -> str:  # type: ignore[no-untyped-def]
+def _spoken(value: Interval, thresholds: tuple[float, float]) -> str:
+    estimate = wording.percent(value.estimate, thresholds)
+    return f"{estimate}, interval {wording.interval(value.low, value.high, thresholds)}"
+
+
+def _estimate(
+    value: Interval,
+    at: Callable[[float], float],
+    y: float,
+    label: str,
+    style: str,
+    thresholds: tuple[float, float],
+) -> str:
     if not all(map(math.isfinite, (value.estimate, value.low, value.high))):
         return _text(140, y + 5, f"{label}: no number", "row-name", "end")
     x, low, high = at(value.estimate), at(value.low), at(value.high)
@@ -149,7 +165,8 @@ def _estimate(value: Interval, at, y: float, label: str, style: str, thresholds:
 
 def _svg(style: str, width: float, height: float, spoken: str, parts: Sequence[str]) -> str:
     label = escape(spoken, quote=True)
-    return f'<svg class="{style}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    opening = f'<svg class="{style}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{label}">'
+    return f"{opening}{''.join(parts)}</svg>"
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, style: str) -> str:

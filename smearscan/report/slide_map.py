@@ -82,5 +82,6 @@ def _link(card: Card, scale: float, unit: float) -> str:
     return (
         f'<a class="{style}" id="dot-{card.rank}" href="#cell-{card.rank}" data-cell="{card.rank}">'
         f"<title>{escape(card.caption)}</title>"
-        f'<circle cx="{centre.x * scale:.1f}" cy="{centre.y * scale:.1f}" r="{4.5 * unit:.1f}" stroke-width="{1.3 * unit:.2f}"/></a>'
+        f'<circle cx="{centre.x * scale:.1f}" cy="{centre.y * scale:.1f}" '
+        f'r="{4.5 * unit:.1f}" stroke-width="{1.3 * unit:.2f}"/></a>'
     )

@@ -19,19 +19,24 @@ from smearscan.report.atomic import write_bytes
 from smearscan.report.content import RunInfo
 from smearscan.report.identity import NumberedCell, is_called_blast, number_cells
 
-PATIENT_COLUMNS = (
+
+def _columns(header: str) -> tuple[str, ...]:
+    return tuple(header.split(","))
+
+
+PATIENT_COLUMNS = _columns(
     "patient_id,n_slides,n_leukocytes,n_blasts,blast_fraction,blast_fraction_low,blast_fraction_high,"
     "corrected_fraction,corrected_low,corrected_high,flag,reasons,"
     "n_slides_done,limit_of_blank,limit_of_detection,is_transferable,heterogeneity_p,blasts_10e9_per_l"
-).split(",")
-SLIDE_COLUMNS = (
+)
+SLIDE_COLUMNS = _columns(
     "slide_id,path,patient_id,status,reason,mpp,mpp_source,n_detections,n_leukocytes,n_blasts,seconds,"
-    "mpp_x,mpp_y,mpp_relative_sd,notes"
-).split(",")
-CELL_COLUMNS = (
+    "mpp_x,mpp_y,mpp_relative_sd,notes,n_images,left_out"
+)
+CELL_COLUMNS = _columns(
     "slide_id,cell_id,x_px,y_px,width_px,height_px,detection_score,cell_class,class_probability,blast_probability,"
     "counted,field,spread,in_focus,cell_diameter_um,nucleus_to_cytoplasm,patient_id"
-).split(",")
+)
 
 #: Decimals kept: a probability's sixth is far below what another machine's rounding changes.
 _PROBABILITY, _FRACTION, _MICRONS, _SECONDS = 6, 8, 4, 3
@@ -39,6 +44,20 @@ _PROBABILITY, _FRACTION, _MICRONS, _SECONDS = 6, 8, 4, 3
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Value = str | int | float | bool | None
+
+
+def write_tables(folder: Path, patients: Sequence[PatientResult], slides: Sequence[SlideResult], run: RunInfo) -> None:
+    """Write patients.csv, slides.csv, cells.csv, cells.parquet and run.json into a folder.
+
+    Raises
+    ------
+    OutputError, TransientError
+        If a file cannot be written.
+    """
+    write_patients(folder / "patients.csv", patients)
+    write_slides(folder / "slides.csv", slides)
+    write_cells(folder / "cells.csv", folder / "cells.parquet", slides)
+    write_run(folder / "run.json", run)
 
 
 def write_patients(path: Path, patients: Iterable[PatientResult]) -> None:
@@ -129,6 +148,8 @@ def _slide_row(slide: SlideResult) -> dict[str, Value]:
         "mpp_y": _rounded(scale.mpp.y, _FRACTION) if scale else None,
         "mpp_relative_sd": _rounded(scale.relative_sd, _PROBABILITY) if scale else None,
         "notes": _free_text("; ".join(slide.notes)),
+        "n_images": len(slide.fields) if slide.fields else int(slide.status == "done"),
+        "left_out": _free_text("; ".join(slide.left_out)),
     }
 
 

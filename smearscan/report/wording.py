@@ -108,6 +108,17 @@ def counted(n: int, one: str, many: str) -> str:
     return f"{number(n, 0)} {one if n == 1 else many}"
 
 
+def sentence(text: str) -> str:
+    """A reason as a printed sentence: a capital first, spaces in order, nothing unprintable."""
+    line = printable(" ".join(text.split()))
+    return line[:1].upper() + line[1:]
+
+
+def threshold(fraction: float) -> str:
+    """A threshold as it is spoken of: '5 %', not '5.0 %'."""
+    return f"{100 * fraction:g}{GAP}%"
+
+
 def printable(text: str) -> str:
     """Text that any file can hold: lone surrogates and control characters made visible."""
     shown = text.encode("utf-8", "backslashreplace").decode("utf-8")
