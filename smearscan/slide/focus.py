@@ -29,7 +29,7 @@ _BLURRED, _SHARP = 0.11, 0.40
 
 
 def focus_score(rgb: np.ndarray, um_per_px: float) -> float:
-    """Sharpness of an image's edges.
+    """Sharpness of an image's edges; 0 where there is nothing to judge it by.
 
     Parameters
     ----------
@@ -44,6 +44,11 @@ def focus_score(rgb: np.ndarray, um_per_px: float) -> float:
         0 (blurred by more than about 3 µm, or nothing to see) to 1 (edges as steep as the scale shows).
         A blur of 1 µm (standard deviation) gives about 0.3, one of 1.5 µm about 0.15.
     """
+    return judge_focus(rgb, um_per_px) or 0.0
+
+
+def judge_focus(rgb: np.ndarray, um_per_px: float) -> float | None:
+    """As `focus_score`, but None where there is nothing to judge it by, as on glass."""
     import cv2
 
     green = _at_working_scale(rgb[..., 1], um_per_px)
@@ -51,10 +56,10 @@ def focus_score(rgb: np.ndarray, um_per_px: float) -> float:
     slope_x, slope_y = (cv2.Sobel(green, cv2.CV_32F, dx, dy, ksize=1) / 2 for dx, dy in ((1, 0), (0, 1)))
     window = np.ones((_window_px(), _window_px()), np.uint8)
     contrast = cv2.dilate(green, window) - cv2.erode(green, window)
-    steepest = cv2.dilate(np.hypot(slope_x, slope_y), window)
     strong = float(np.percentile(contrast, 95))
     if strong < _MIN_CONTRAST:
-        return 0.0
+        return None
+    steepest = cv2.dilate(np.hypot(slope_x, slope_y), window)
     # Only where the window holds a real edge: glass and the inside of cells say nothing of focus.
     has_edge = contrast >= strong / 2
     steepness = float(np.median(steepest[has_edge] / contrast[has_edge]))
