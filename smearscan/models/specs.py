@@ -104,6 +104,7 @@ _RESNET_CBAM = {
 _VIT = {"image_px": 224, "patch_px": 16, "dropout": 0.0}
 
 _WTDFN_NO_STEM = {name: value for name, value in _WTDFN.items() if name != "small_input"}
+_VIT_CNN = {**_VIT, "weights": (0.7, 0.3)}  # of ViT and EfficientNet-B0, as printed
 _VIT_BASE = {"timm_name": "vit_base_patch16_224"}
 _VIT_TINY = {"timm_name": "vit_tiny_patch16_224"}
 _VIT_NOTE = "the text says six encoders and eight heads; the public weights it fine-tunes have twelve of each"
@@ -171,9 +172,22 @@ NETWORKS: Mapping[str, NetworkSpec] = MappingProxyType(
     {
         spec.key: spec
         for spec in (
-            _spec("vgg16", "vgg", ULLAH, 224, "blocks.4", options=_VGG),
-            _spec("vgg16_eca", "vgg", ULLAH, 224, "blocks.4", options={**_VGG, "eca_kernel": 9}),
-            _spec("cnn_cbam", "cnn_cbam", SAJON, 224, "blocks.3", options=_CNN_CBAM),
+            _spec("vgg16", "vgg", ULLAH, 224, "blocks", options=_VGG),
+            _spec("vgg16_eca", "vgg", ULLAH, 224, "blocks", options={**_VGG, "eca_kernel": 9}),
+            _spec("cnn_cbam", "cnn_cbam", SAJON, 224, "blocks", options=_CNN_CBAM),
+            *(
+                _spec(
+                    f"{name}_cbam",
+                    "backbone_cbam",
+                    SAJON,
+                    224,
+                    "norm",
+                    min_px=75 if name == "xception" else 32,
+                    fixed={"backbone": name},
+                    options=_BACKBONE_CBAM,
+                )
+                for name in ("densenet201", "resnet50", "xception", "efficientnet_b6")
+            ),
             _spec("resnet18_cbam", "resnet_cbam", OURS, 96, "layer4", options=_RESNET_CBAM),
             *(
                 _spec(
@@ -194,6 +208,8 @@ NETWORKS: Mapping[str, NetworkSpec] = MappingProxyType(
             ),
             _spec("vit_tiny_patch16", "vit", OURS, 224, "blocks.11.norm1", fixed=_VIT_TINY, options=_VIT),
             _plain("efficientnet_b0", JIANG, 224),
+            _spec("vit_cnn", "vit_cnn", JIANG, 224, "cnn.bn2", fixed=_VIT_BASE, options=_VIT_CNN, note=_VIT_NOTE),
+            _spec("vit_tiny_cnn", "vit_cnn", OURS, 224, "cnn.bn2", fixed=_VIT_TINY, options=_VIT_CNN),
             *(_plain(name, JIANG, 224) for name in ("resnet50", "densenet121")),
             *(
                 _spec(

@@ -19,6 +19,8 @@ from smearscan.models.networks.backbones import feature_backbone
 
 #: Keeps the logarithm finite where a class is ruled out.
 _TINY = 1e-7
+#: A map whose relief is below this share of its height is flat: the rest is rounding, not attention.
+_FLAT = 1e-5
 
 
 class AttentionView(NamedTuple):
@@ -50,8 +52,10 @@ class WtDfn(nn.Module):
         """One stream: logits (N, C) and attention maps (N, M, h, w) of images (N, 3, S, S)."""
         features = self.backbone(x)
         maps = self.maps(features)
-        pooled = bilinear_attention_pooling(features, maps)
-        return self.classifier(pooled * self.scale), maps
+        # In float32 whatever surrounds it: oneDNN's bfloat16 product divides by zero for 49152×3 on AMX processors.
+        with torch.autocast(x.device.type, enabled=False):
+            pooled = bilinear_attention_pooling(features.float(), maps.float())
+            return self.classifier(pooled * self.scale), maps
 
     def look(self, x: Tensor, maps: Tensor, generator: torch.Generator | None = None) -> AttentionView:
         """Crop and erase images by their attention.
@@ -83,7 +87,7 @@ class WtDfn(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logarithm of the voted probability (N, C), whose softmax is that probability."""
-        return vote(self.streams(x).softmax(-1)).clamp_min(_TINY).log()
+        return vote(self.streams(x).float().softmax(-1)).clamp_min(_TINY).log()
 
     def _chosen(self, maps: Tensor, generator: torch.Generator | None) -> Tensor:
         if not self.training:
@@ -96,9 +100,9 @@ class WtDfn(nn.Module):
 def normalised_attention(attention: Tensor, size: tuple[int, int]) -> Tensor:
     """Equation (2): one map per image (N, h, w) stretched to 0…1 and to `size`; a flat map becomes 0."""
     attention = functional.interpolate(attention[:, None], size, mode="bilinear", align_corners=False)[:, 0]
-    low = attention.amin((1, 2), keepdim=True)
-    span = attention.amax((1, 2), keepdim=True) - low
-    return torch.where(span > 0, (attention - low) / span.clamp_min(torch.finfo(span.dtype).tiny), 0.0)
+    low, high = attention.amin((1, 2), keepdim=True), attention.amax((1, 2), keepdim=True)
+    span = high - low
+    return torch.where(span > _FLAT * high.abs(), (attention - low) / span.clamp_min(torch.finfo(span.dtype).tiny), 0.0)
 
 
 def bounding_boxes(hit: Tensor) -> Tensor:
