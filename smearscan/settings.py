@@ -31,11 +31,16 @@ class ScaleSettings(_Stage):
 class RegionSettings(_Stage):
     """Where to look."""
 
-    survey_um_per_px: float = Field(4.0, gt=0, description="µm/px of the survey image: a red cell is two pixels")
+    survey_um_per_px: float = Field(2.0, gt=0, description="µm/px of the survey: gaps between red cells still show")
     tile_um: float = Field(320.0, gt=0, description="side of a tile's core, µm")
     halo_um: float = Field(24.0, gt=0, description="overlap on each side, µm: more than the largest leukocyte's radius")
+    max_field_mm2: float = Field(1.0, ge=0, description="an image no larger is a field that a person chose: all of it is searched")
     min_film_fraction: float = Field(0.05, ge=0, le=1, description="tiles with less stained film are glass")
-    max_film_fraction: float = Field(0.97, ge=0, le=1, description="film without gaps between red cells is too thick")
+    max_film_fraction: float = Field(0.97, ge=0, le=1, description="film without gaps between red cells may be too thick")
+    thick_density: float = Field(1.6, ge=1, description="and is, if it is this many times as dense as the slide's monolayer")
+    min_azure_um2: float = Field(12.0, ge=0, description="tiles with more dark blue than this are kept on glass too, µm²")
+    max_azure_fraction: float = Field(0.1, ge=0, le=1, description="dense tiles with more dark blue are full of leukocytes, not thick")
+    n_focus_samples: int = Field(64, ge=1, description="tiles whose focus is judged; around blurred ones all are")
     min_focus: float = Field(0.15, ge=0, le=1, description="tiles blurred beyond this are left out")
 
 
