@@ -1,0 +1,222 @@
+"""Masks of the central cell: the network's, or those of a picture that is already black around its cell.
+
+Where no cell stands in the middle the mask is empty and its area 0: a caller sees it, nothing is made up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from smearscan.crops.network import CellMaskNet, MaskNetPlan
+from smearscan.errors import WeightsError
+from smearscan.records import CellMask, Crop
+from smearscan.resources import configs_folder, weights_folder
+
+#: Windows per forward pass; shorter batches are filled up, since results differ in the last bit between shapes.
+BATCH_SIZE = 32
+#: A cell must come this near to the middle of its crop, µm: boxes are rarely off by more.
+_REACH_UM = 2.5
+#: Smaller holes in a nucleus are closed, µm².
+_LEAST_HOLE_UM2 = 2.5
+#: Channel value (0 to 255) up to which a pixel is black: JPEG leaves a little light around a cut-out cell.
+_BLACK = 14
+
+
+class CellSegmenter:
+    """The mask network with its weights: windows in, chances out. Safe to share between threads.
+
+    Parameters
+    ----------
+    network
+        In evaluation mode.
+    is_bfloat16
+        Whether to compute in bfloat16; the default is to do so where the processor multiplies in it.
+    """
+
+    def __init__(self, network: CellMaskNet, is_bfloat16: bool | None = None) -> None:
+        self.network = network.eval().to(memory_format=torch.channels_last)
+        self.is_bfloat16 = _multiplies_bfloat16() if is_bfloat16 is None else is_bfloat16
+
+    @property
+    def plan(self) -> MaskNetPlan:
+        """Side and window of what the network sees."""
+        return self.network.plan
+
+    def chances(self, windows: np.ndarray) -> np.ndarray:
+        """Chance of whole cell and of nucleus at every pixel.
+
+        Parameters
+        ----------
+        windows
+            (N, S, S, 3) uint8 RGB, each the plan's window with its cell in the middle.
+
+        Returns
+        -------
+        (N, S, S, 2) float32, 0 to 1.
+        """
+        out = np.empty((*windows.shape[:3], 2), np.float32)
+        for first in range(0, len(windows), BATCH_SIZE):
+            part = windows[first : first + BATCH_SIZE]
+            batch = np.zeros((BATCH_SIZE, *windows.shape[1:]), np.uint8)
+            batch[: len(part)] = part
+            out[first : first + len(part)] = self._forward(batch)[: len(part)]
+        return out
+
+    def _forward(self, batch: np.ndarray) -> np.ndarray:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.is_bfloat16):
+            images = torch.from_numpy(batch).permute(0, 3, 1, 2).float().div_(255)
+            chance = self.network(images).float().softmax(1)
+            return torch.stack((1 - chance[:, 0], chance[:, 2]), dim=-1).numpy()
+
+
+def _multiplies_bfloat16() -> bool:
+    capable = torch.cpu.get_capabilities()
+    return bool(capable.get("amx_bf16") or capable.get("avx512_bf16"))
+
+
+def load_segmenter(weights: Path | None = None) -> CellSegmenter:
+    """The shipped segmenter, or one from other weights (whose digest nobody checks).
+
+    Raises
+    ------
+    WeightsError
+        If the weights are absent, altered or of another network.
+    """
+    path = weights_folder() / "cellmask.safetensors" if weights is None else weights
+    if weights is None:
+        _check_digest(path)
+    network = CellMaskNet()
+    try:
+        network.load_state_dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be read as weights: {error}", "install the package again") from error
+    except RuntimeError as error:
+        raise WeightsError(f"{path} holds the weights of another network", "install the package again") from error
+    return CellSegmenter(network)
+
+
+def _check_digest(path: Path) -> None:
+    card = tomllib.loads((configs_folder() / "cards" / "cellmask.toml").read_text("utf-8"))
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsError(f"the weights {path} are absent", "install the package again") from error
+    if digest != card["weights"]["sha256"]:
+        raise WeightsError(f"{path} is not the file that its card names", "install the package again")
+
+
+def segment_cells(segmenter: CellSegmenter, crops: Sequence[Crop]) -> list[CellMask]:
+    """The central cell of every crop, on the crop's own pixel grid; an empty mask (area 0) where there is none.
+
+    Parameters
+    ----------
+    crops
+        Square crops of one or more scales. The network looks at the middle 29 µm of each; a crop that covers less
+        is framed with its own edge colours.
+    """
+    if not crops:
+        return []
+    windows = np.stack([network_window(crop.pixels, crop.um_per_px, segmenter.plan) for crop in crops])
+    chances = segmenter.chances(windows)
+    return [_on_crop(chance, crop, segmenter.plan) for chance, crop in zip(chances, crops, strict=True)]
+
+
+def network_window(pixels: np.ndarray, um_per_px: float, plan: MaskNetPlan) -> np.ndarray:
+    """The middle of a crop as the network wants it, (S, S, 3) uint8 RGB."""
+    side = (plan.side_px, plan.side_px)
+    zoom = plan.window_um / plan.side_px / um_per_px
+    height, width = pixels.shape[:2]
+    if abs(zoom * plan.side_px - width) < 1 and width == height:
+        return cv2.resize(pixels, side, interpolation=cv2.INTER_AREA if zoom > 1 else cv2.INTER_CUBIC)
+    if zoom > 1:
+        size = (max(1, round(width / zoom)), max(1, round(height / zoom)))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        zoom, (height, width) = zoom * size[0] / width, pixels.shape[:2]
+    matrix = np.array([[zoom, 0, (width - zoom * side[0]) / 2], [0, zoom, (height - zoom * side[1]) / 2]])
+    matrix[:, 2] += (zoom - 1) / 2  # pixel centres, not corners
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(pixels, matrix, side, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _on_crop(chance: np.ndarray, crop: Crop, plan: MaskNetPlan) -> CellMask:
+    chance = central_cell(chance, plan.window_um / plan.side_px)
+    height, width = crop.pixels.shape[:2]
+    zoom = plan.window_um / plan.side_px / crop.um_per_px
+    if abs(zoom * plan.side_px - width) < 1 and width == height:
+        large = cv2.resize(chance, (width, height), interpolation=cv2.INTER_LINEAR)
+    else:
+        shift = [(side - zoom * plan.side_px) / 2 + (zoom - 1) / 2 for side in (width, height)]
+        matrix = np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]])
+        large = cv2.warpAffine(chance, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    cell = large[..., 0] > 0.5
+    return make_mask(cell, (large[..., 1] > 0.5) & cell, crop.um_per_px)
+
+
+def make_mask(cell: np.ndarray, nucleus: np.ndarray, um_per_px: float) -> CellMask:
+    """The record of two (H, W) bool masks."""
+    area = um_per_px**2
+    return CellMask(cell, nucleus, np.count_nonzero(cell) * area, np.count_nonzero(nucleus) * area)
+
+
+def central_cell(chance: np.ndarray, um_per_px: float) -> np.ndarray:
+    """Keep the piece of cell nearest the middle, closed, with its nucleus; all zero where none comes near enough.
+
+    Parameters
+    ----------
+    chance
+        (S, S, 2) float32 chance of cell and nucleus.
+    """
+    _, labels = cv2.connectedComponents((chance[..., 0] > 0.5).astype(np.uint8), connectivity=4)
+    near = labels[_disc(len(chance), _REACH_UM / um_per_px)]
+    counts = np.bincount(near, minlength=2)
+    counts[0] = 0
+    if not counts.any():
+        return np.zeros_like(chance)
+    piece = (labels == counts.argmax()).astype(np.uint8)
+    outlines, _ = cv2.findContours(piece, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    closed = cv2.drawContours(np.zeros_like(piece), outlines, -1, 1, cv2.FILLED)
+    around = cv2.dilate(closed, np.ones((3, 3), np.uint8))
+    whole = np.where((closed > piece), 1.0, chance[..., 0]) * around
+    nucleus = _without_small_holes(chance[..., 1] * around, _LEAST_HOLE_UM2 / um_per_px**2)
+    return np.dstack([np.where(around > closed, np.minimum(whole, 0.49), whole), nucleus])
+
+
+def _without_small_holes(chance: np.ndarray, least_px: float) -> np.ndarray:
+    """Close holes in a nucleus that are pale chromatin or nucleoli rather than the eye of a ring."""
+    outlines, order = cv2.findContours((chance > 0.5).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    for number, outline in enumerate(outlines):
+        if order[0][number][3] >= 0 and cv2.contourArea(outline) < least_px:
+            cv2.drawContours(chance, outlines, number, 1.0, cv2.FILLED)
+    return chance
+
+
+def _disc(side: int, radius: float) -> np.ndarray:
+    axis = np.arange(side) - (side - 1) / 2
+    return np.hypot(axis[None, :], axis[:, None]) <= radius
+
+
+def mask_from_black(rgb: np.ndarray) -> np.ndarray:
+    """The cell of a picture that is black around it: the largest piece that is not black, closed; (H, W) bool."""
+    lit = (rgb.max(axis=2) > _BLACK).astype(np.uint8)
+    n_pieces, labels, stats, _ = cv2.connectedComponentsWithStats(lit, connectivity=4)
+    if n_pieces < 2:
+        return np.zeros(rgb.shape[:2], bool)
+    piece = (labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
+    outlines, _ = cv2.findContours(piece, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(np.zeros_like(piece), outlines, -1, 1, cv2.FILLED) > 0
+
+
+def is_on_black(rgb: np.ndarray) -> bool:
+    """Whether a picture is one cell cut out on black: a black frame, and at least a tenth of it black."""
+    black = rgb.max(axis=2) <= _BLACK
+    frame = np.concatenate([black[0], black[-1], black[:, 0], black[:, -1]])
+    return bool(frame.mean() > 0.8 and black.mean() > 0.1 and not black.all())

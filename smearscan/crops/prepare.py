@@ -1,0 +1,140 @@
+"""Make a crop what a model's card asks for: window, background, resolution, size. Or refuse.
+
+A network trained on pictures of 0.45 µm/px must not be shown sharper ones, and one that needs chromatin cannot judge
+coarse ones: sharp crops are low-pass filtered, slides coarser than the card's limit are refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from smearscan.errors import UnsupportedImageError, WeightsError
+from smearscan.records import CellMask, Crop
+
+Background = Literal["black", "kept"]
+
+
+@dataclass(frozen=True, slots=True)
+class CardInput:
+    """What a network was trained on, from the `[input]` table of its card.
+
+    Attributes
+    ----------
+    window_um
+        Side of the window, µm.
+    um_per_px
+        Resolution of the training pictures; sharper crops are filtered to it.
+    side_px
+        Side of the network's input, px.
+    background
+        `black`: all but the cell is black; `kept`: as it is.
+    coarsest_um_per_px
+        A slide of coarser pixels is refused.
+    """
+
+    window_um: float
+    um_per_px: float
+    side_px: int
+    background: Background
+    coarsest_um_per_px: float
+
+    def __post_init__(self) -> None:
+        if self.background not in ("black", "kept"):
+            raise WeightsError(f"a card's background is 'black' or 'kept', not {self.background!r}", "mend the card")
+        numbers = (self.window_um, self.um_per_px, self.side_px, self.coarsest_um_per_px)
+        if not all(number > 0 for number in numbers):
+            raise WeightsError(f"a card's window, resolution and side are positive, not {numbers}", "mend the card")
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, object]) -> CardInput:
+        """Read a card's `[input]` table; keys for other readers are left alone.
+
+        Raises
+        ------
+        WeightsError
+            If a key is absent or a value cannot be.
+        """
+        names = [field.name for field in fields(cls)]
+        absent = [name for name in names if name not in table]
+        if absent:
+            raise WeightsError(f"the card's input lacks {', '.join(absent)}", "mend the card")
+        return cls(**{name: table[name] for name in names})  # type: ignore[arg-type]
+
+
+def native_um_per_px(crop: Crop) -> float:
+    """µm per level-0 pixel of the slide that a crop was cut from: what its sharpness is limited by."""
+    return crop.um_per_px * crop.pixels.shape[1] / max(crop.window.width, crop.window.height)
+
+
+def apply_mask(pixels: np.ndarray, mask: np.ndarray, background: Background = "black") -> np.ndarray:
+    """All but the cell black, or the picture as it is.
+
+    Parameters
+    ----------
+    pixels
+        (H, W, 3) uint8 RGB.
+    mask
+        (H, W) bool.
+    """
+    if background == "kept":
+        return pixels
+    return cv2.bitwise_and(pixels, pixels, mask=mask.view(np.uint8))
+
+
+def low_pass(pixels: np.ndarray, um_per_px: float, target_um_per_px: float) -> np.ndarray:
+    """The small picture of `target_um_per_px`, area-averaged; as it is where it is no sharper."""
+    height, width = pixels.shape[:2]
+    factor = um_per_px / target_um_per_px
+    if factor >= 1:
+        return pixels
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+
+
+def prepare_input(crop: Crop, mask: CellMask, card: CardInput, name: str = "the slide") -> np.ndarray:
+    """The picture a network is given.
+
+    The mask is laid on at full resolution and filtered with the cell, as when a ready-made black crop is shrunk.
+
+    Parameters
+    ----------
+    name
+        The slide or file, for the error.
+
+    Returns
+    -------
+    (side_px, side_px, 3) uint8 RGB.
+
+    Raises
+    ------
+    UnsupportedImageError
+        If the slide's pixels are coarser than the card's limit.
+    ValueError
+        If the card's window is larger than the crop.
+    """
+    native = native_um_per_px(crop)
+    if native > card.coarsest_um_per_px * 1.001:
+        raise UnsupportedImageError(
+            f"{name} has {native:.3g} µm/px, coarser than the {card.coarsest_um_per_px:.3g} µm/px the model can judge",
+            "scan it at a higher magnification, or correct its scale with --mpp",
+        )
+    pixels = _middle(apply_mask(crop.pixels, mask.cell, card.background), card.window_um / crop.um_per_px)
+    small = low_pass(pixels, card.window_um / len(pixels), card.um_per_px)
+    side = (card.side_px, card.side_px)
+    if small.shape[:2] == side:
+        return small
+    return cv2.resize(small, side, interpolation=cv2.INTER_AREA if len(small) > card.side_px else cv2.INTER_LINEAR)
+
+
+def _middle(pixels: np.ndarray, side: float) -> np.ndarray:
+    """The central square of `side` px; a crop that is smaller by rounding alone is taken whole."""
+    whole = pixels.shape[0]
+    if side > whole * 1.03:
+        raise ValueError(f"the card's window is {side / whole:.2f} times the crop's")
+    cut = round((whole - side) / 2)
+    return pixels if cut <= 0 else pixels[cut : whole - cut, cut : whole - cut]
