@@ -66,7 +66,8 @@ class ClassifySettings(_Stage):
     cell_type: str = "celltype"
     blast: tuple[str, ...] = ("blast",)
     blast_weights: tuple[float, ...] = (1.0,)
-    batch_size: int = Field(32, ge=1, description="cells per forward pass; every batch is padded to it")
+    chunk_cells: int = Field(128, ge=1, description="cells cut and judged at a time; changes memory, never a result")
+    min_cell_focus: float = Field(0.1, ge=0, le=1, description="a cell blurred beyond this is not counted, 0–1")
 
 
 class AggregateSettings(_Stage):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module, metadata
 
 import click
@@ -18,6 +17,12 @@ _COMMANDS = {
     "models": ("smearscan.cli.models", "List networks and trained packages, show a model card."),
     "doctor": ("smearscan.cli.doctor", "Say what is installed, what is missing, and the remedy."),
 }
+
+
+class _Refusal(click.ClickException):
+    """An error of ours: one line that names the file and the remedy, no traceback."""
+
+    exit_code = 2
 
 
 class _Lazy(click.Group):
@@ -36,6 +41,14 @@ class _Lazy(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"{name} is not a click command")
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        from smearscan.errors import SmearscanError
+
+        try:
+            return super().invoke(ctx)
+        except SmearscanError as error:
+            raise _Refusal(str(error)) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, help_text) for name, (_, help_text) in _COMMANDS.items()]
@@ -58,14 +71,8 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one line that names the file and the remedy."""
-    from smearscan.errors import SmearscanError
-
-    try:
-        cli.main(standalone_mode=True)
-    except SmearscanError as error:
-        click.echo(f"smearscan: {error}", err=True)
-        sys.exit(2)
+    """Run the command line."""
+    cli()
 
 
 if __name__ == "__main__":
