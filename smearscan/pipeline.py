@@ -11,16 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from smearscan.classes import COUNTED
-from smearscan.crops import cut_crops, load_segmenter, measure_cell, segment_cells
+from smearscan.crops import batches_of_neighbours, cut_crops, load_segmenter, segment_cells
 from smearscan.detect import create_detector, find_leukocytes, merge_detections
+from smearscan.judgement import describe_cell, describe_slide
 from smearscan.models import load_judge
-from smearscan.records import CellPrediction, Detection, FieldResult, SlideResult, SlideSource, Tile
+from smearscan.records import CellPrediction, Detection, SlideResult, SlideSource, Tile
 from smearscan.settings import Settings
 from smearscan.slide import open_slide
-from smearscan.slide.focus import focus_score
 from smearscan.stain import Normaliser, fit_normaliser
-from smearscan.survey import FieldPlan, Survey, survey_slide
+from smearscan.survey import FieldPlan, Survey, sample_slide_stain, survey_slide
 from smearscan.timing import Stopwatch, add_seconds
 
 #: Tiles in one search chunk: some seconds of work, and memory that does not grow with the slide.
@@ -77,7 +76,7 @@ def screen_slide(source: SlideSource, settings: Settings, run: Runner = map) -> 
     (plan,) = run(plan_slide, [(source, settings)])
     searched = list(run(search_chunk, search_chunks(plan, settings)))
     judged = list(run(judge_chunk, judge_chunks(plan, settings, searched)))
-    return finish_slide(plan, searched, judged)
+    return finish_slide(plan, [*searched, *judged])
 
 
 def plan_slide(job: tuple[SlideSource, Settings]) -> SlidePlan:
@@ -87,7 +86,8 @@ def plan_slide(job: tuple[SlideSource, Settings]) -> SlidePlan:
     with watch.time("survey"):
         survey = survey_slide(source, settings)
     with watch.time("stain"):
-        normaliser = fit_normaliser(settings.stain.method, sample_foreground(survey, settings.stain))
+        sample = sample_slide_stain(survey, settings.stain.max_sample_px)
+        normaliser = fit_normaliser(settings.stain.method, sample.foreground, sample.background)
     return SlidePlan(source, survey, normaliser, watch.seconds)
 
 
@@ -132,5 +132,17 @@ def judge_chunk(chunk: Chunk) -> Outcome:
     with watch.time("classify"):
         verdicts = load_judge(chunk.settings.classify).judge(crops, masks, chunk.normaliser)
     with watch.time("measure"):
-        cells = tuple(map(describe_cell, chunk.detections, crops, masks, verdicts, repeat(field_plan.name)))
-    return Outcome(field_plan.name, cells=cells, seconds=watch.seconds)
+        min_focus = chunk.settings.classify.min_cell_focus
+        cells = [
+            describe_cell(field_plan.name, *of_cell, min_focus)
+            for of_cell in zip(chunk.detections, crops, masks, verdicts, strict=True)
+        ]
+    return Outcome(field_plan.name, cells=tuple(cells), seconds=watch.seconds)
+
+
+def finish_slide(plan: SlidePlan, outcomes: Sequence[Outcome]) -> SlideResult:
+    """All that was learned of the slide, the same whatever order the chunks came back in."""
+    cells = [cell for outcome in outcomes for cell in outcome.cells]
+    seconds = add_seconds([plan.seconds, *(outcome.seconds for outcome in outcomes)])
+    stain = plan.normaliser
+    return describe_slide(plan.source, plan.survey, cells, {"stain_distance": stain.distance}, stain.flags, seconds)

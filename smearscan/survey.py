@@ -7,17 +7,24 @@ slide fails only when none is left.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 from smearscan.errors import ScaleError, SlideError
 from smearscan.geometry import Mpp, Size
-from smearscan.records import RegionMap, Scale, SlideSource
+from smearscan.records import RegionMap, Scale, SlideSource, Tile
 from smearscan.regions import find_regions
 from smearscan.settings import Settings
 from smearscan.slide import open_slide
 from smearscan.slide.scale import resolve_scale
+from smearscan.stain import StainSample, sample_stain
+
+#: Tiles whose stain is sampled, all over the slide, and the scale at which they are read: colours, not edges.
+_STAIN_TILES, _STAIN_UM_PER_PX = 16, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,21 @@ def survey_slide(source: SlideSource, settings: Settings) -> Survey:
     return Survey(fields, tuple(dict.fromkeys(notes)), tuple(str(error) for error in errors))
 
 
+def sample_slide_stain(survey: Survey, max_px: int) -> StainSample:
+    """Stained pixels and the white of the glass, from tiles evenly spread over all images of a slide."""
+    tiles = [(plan, tile) for plan in survey.fields for tile in plan.regions.tiles]
+    n = min(len(tiles), _STAIN_TILES)
+    return sample_stain(_read([tiles[i * len(tiles) // n] for i in range(n)]), max_px)
+
+
+def _read(tiles: list[tuple[FieldPlan, Tile]]) -> Iterator[np.ndarray]:
+    for plan, tile in tiles:
+        width, height = tile.core.width * plan.scale.mpp.x, tile.core.height * plan.scale.mpp.y
+        size = Size(max(1, round(width / _STAIN_UM_PER_PX)), max(1, round(height / _STAIN_UM_PER_PX)))
+        with open_slide(plan.path) as slide:
+            yield slide.read(tile.core, size)
+
+
 def field_names(source: SlideSource) -> list[str]:
     """Name of each image of a slide: none for the only one, else its path below the slide's folder."""
     if len(source.paths) == 1 and Path(source.path) == Path(source.paths[0]):
@@ -100,7 +122,8 @@ def _plan(image: _Image, settings: Settings) -> FieldPlan | None:
         return None
     try:
         with open_slide(image.path) as slide:
-            return FieldPlan(image.name, image.path, image.size, image.scale, find_regions(slide, image.scale, settings.regions))
+            regions = find_regions(slide, image.scale, settings.regions)
+            return FieldPlan(image.name, image.path, image.size, image.scale, regions)
     except SlideError as error:
         image.error = error
         return None
