@@ -19,7 +19,7 @@ from smearscan.models import (
     save_package,
 )
 from smearscan.models.explain import grad_cam
-from smearscan.models.infer import BATCH_SIZE
+from smearscan.models.infer import BATCH_SIZE, logits
 
 #: One of each family, small enough for every run.
 _FAST = {"vgg16", "vgg16_eca", "cnn_cbam", "resnet18_cbam", "wtdfn_mobilenetv2", "vit_tiny_patch16", "mobilenetv2"}
@@ -30,18 +30,17 @@ KEYS = [key if key in _FAST else pytest.param(key, marks=pytest.mark.slow) for k
 def test_a_package_survives_disk_and_gives_rows_that_know_nothing_of_their_batch(key: str, tmp_path: Path) -> None:
     package = small_package(key, tmp_path)
     images = noise(3, package.card.input.side_px)
-    together = infer(package, images)
+    probabilities, together = infer(package, images), logits(package, images)
 
-    assert together.shape == (3, 3)
-    assert together.dtype == np.float32
-    assert np.allclose(together.sum(1), 1, atol=1e-5)
+    assert probabilities.shape == together.shape == (3, 3)
+    assert probabilities.dtype == np.float32
+    assert np.allclose(probabilities.sum(1), 1, atol=1e-5)
     assert len(np.unique(together[:, 0])) == 3, "three images, three answers"
-    assert np.array_equal(infer(package, images), together), "twice the same"
-    assert np.array_equal(infer(package, images[::-1]), together[::-1]), "in any order"
-    assert np.array_equal(infer(package, images[1:2]), together[1:2]), "alone or with others"
+    assert np.array_equal(logits(package, images[::-1]), together[::-1]), "in any order"
+    assert np.array_equal(logits(package, images[1:2]), together[1:2]), "alone or with others"
 
     again = load_package(str(tmp_path / "small.toml"))
-    assert np.array_equal(infer(again, images), together), "the same weights again"
+    assert np.array_equal(logits(again, images), together), "the same weights, twice the same"
 
 
 @pytest.mark.parametrize("key", KEYS)
