@@ -134,16 +134,15 @@ def red_cell_levels(density: np.ndarray) -> list[float]:
     """
     levels = []
     ceiling = float(np.percentile(density, 99.5))
-    while ceiling > _NOISE and len(levels) < 4:
+    for _ in range(4):
+        if ceiling < 2 * _NOISE:
+            break
         below = density[density <= ceiling]
         threshold = _otsu(np.maximum(below, -_NOISE))
         above = below[below > threshold]
-        if above.size < 0.02 * density.size:
-            break
         level = float(np.median(above))
-        if level < 2 * _NOISE:
-            break
-        levels.append(level)
+        if above.size >= 0.02 * density.size and level >= 2 * _NOISE:
+            levels.append(level)
         ceiling = threshold
     return levels
 

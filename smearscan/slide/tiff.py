@@ -114,7 +114,7 @@ def _slices(part: Box, whole: Box) -> tuple[slice, slice]:
 
 def _orientation_tag(page: TiffPage) -> int:
     tag = page.key.tags.get(274)
-    return 1 if tag is None else int(tag.value)
+    return tag.value if tag is not None and isinstance(tag.value, int) else 1
 
 
 def _notes(layout: TiffLayout, z: int, bits: int) -> Iterator[str]:
