@@ -295,19 +295,15 @@ def _judged(patient: PatientResult) -> tuple[tuple[float, bool], ...]:
 
 def _card(rank: int, numbered: NumberedCell) -> Card:
     cell, box = numbered.cell, numbered.cell.detection.box
-    facts = [
-        ("blast", f"{cell.blast_probability:.3f}"),
-        ("class", f"{cell.class_probability:.3f}"),
-    ]
-    if cell.spread > 0:
-        facts.append(("models differ", f"±{wording.GAP}{cell.spread:.3f}"))
+    spread = f" ±{wording.GAP}{cell.spread:.2f}" if cell.spread > 0 else ""
+    facts = [("blast", f"{cell.blast_probability:.3f}{spread}"), ("class", f"{cell.class_probability:.3f}")]
     if "cell_diameter_um" in cell.measures:
         facts.append(("diameter", wording.number(cell.measures["cell_diameter_um"], 1, "µm")))
     if "nucleus_to_cytoplasm" in cell.measures:
-        facts.append(("nucleus/cytoplasm", wording.number(cell.measures["nucleus_to_cytoplasm"], 2)))
+        facts.append(("N : C", wording.number(cell.measures["nucleus_to_cytoplasm"], 2)))
     where = f"{numbered.slide_id}, {cell.field_name}" if cell.field_name else numbered.slide_id
     facts.append((wording.printable(where), f"cell {numbered.cell_id}"))
-    facts.append(("x, y in px", f"{box.centre.x:.0f}, {box.centre.y:.0f}"))
+    facts.append(("x, y", f"{box.centre.x:.0f}, {box.centre.y:.0f}"))
     marks = [] if cell.is_counted else ["not counted"]
     if not cell.is_in_focus:
         marks.append("out of focus")

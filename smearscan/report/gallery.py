@@ -13,6 +13,8 @@ from smearscan.settings import ReportSettings
 
 #: Cells of each class shown in any case, so that the reader can judge the whole differential.
 _OF_EACH_CLASS = 6
+#: A mononuclear cell called something else whose attention is drawn; these few in any case, likeliest first.
+_NEAR_MISS, _FEWEST_MISSES = 0.1, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ def _of_each_class(cells: Sequence[NumberedCell], limit: int) -> dict[CellKey, N
 
 def _attention(shown: Sequence[NumberedCell], limit: int) -> tuple[CellKey, ...]:
     blasts = [c.key for c in shown if is_called_blast(c.cell)]
-    others = [c.key for c in shown if not is_called_blast(c.cell) and c.cell.cell_class in MONONUCLEAR]
+    misses = [c for c in shown if not is_called_blast(c.cell) and c.cell.cell_class in MONONUCLEAR]
+    others = [c.key for n, c in enumerate(misses) if n < _FEWEST_MISSES or c.cell.blast_probability >= _NEAR_MISS]
     surest = blasts[: max(limit // 2, limit - len(others))]
     doubtful = blasts[len(surest) :][::-1][: limit // 4]
     near = others[: limit - len(surest) - len(doubtful)]

@@ -114,8 +114,9 @@ def overlay_attention(rgb: np.ndarray, attention: np.ndarray) -> np.ndarray:
 
 
 def attention_pair(rgb: np.ndarray, attention: np.ndarray) -> np.ndarray:
-    """The cell and, to its right, the cell under its attention map: (H, 2W, 3) uint8 RGB."""
-    return np.concatenate([rgb, overlay_attention(rgb, attention)], axis=1)
+    """The cell and, to its right, the cell under its attention map: (H, 2W + gap, 3) uint8 RGB."""
+    gap = np.full((rgb.shape[0], max(1, rgb.shape[1] // 60), 3), 255, dtype=np.uint8)
+    return np.concatenate([rgb, gap, overlay_attention(rgb, attention)], axis=1)
 
 
 def _heat_colour(strength: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ _FIRST = ("summary", "not_for", "figures", "validation", "input", "data", "netwo
 #: Shown as the heading or in the provenance.
 _ELSEWHERE = ("name", "weights", "kind")
 _MAX_TEXT = 700
+_UNITS = {"um_per_px": "µm/px", "_um": "µm", "_px": "px"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def _lines(key: str, value: Any) -> list[tuple[str, str]]:
     if isinstance(value, Mapping):
         flat = [(k, v) for k, v in value.items() if not isinstance(v, Mapping | list | tuple)]
         nested = [(k, v) for k, v in value.items() if isinstance(v, Mapping | list | tuple)]
-        joined = "; ".join(f"{k.replace('_', ' ')} {_scalar(v)}" for k, v in flat if v not in (None, ""))
+        joined = "; ".join(_measured(k, v) for k, v in flat if v not in (None, ""))
         return [(key, joined), *(line for k, v in nested for line in _lines(f"{key}: {k}", v))]
     return [(key, _scalar(value))]
 
@@ -62,9 +63,18 @@ def _pooled(groups: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def _measured(key: str, value: Any) -> str:
+    """Key and value with the unit that the key's ending names."""
+    for ending, unit in _UNITS.items():
+        if key.endswith(ending):
+            return f"{key.removesuffix(ending).replace('_', ' ')} {_scalar(value)} {unit}".strip()
+    return f"{key.replace('_', ' ')} {_scalar(value)}"
+
+
 def _scalar(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(_scalar(item) for item in value if not isinstance(item, Mapping))
+        joint = ", " if all(isinstance(item, int | float) for item in value) else "; "
+        return joint.join(_scalar(item).rstrip(".") for item in value if not isinstance(item, Mapping))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

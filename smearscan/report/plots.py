@@ -35,7 +35,7 @@ def number_line(
 
     The axis runs from 0 to 100 % and is square-root scaled: the decisions lie at its low end.
     """
-    left, right, top, height = 150.0, 860.0, 34.0, 96.0
+    left, right, top, height = 150.0, 860.0, 34.0, 112.0
 
     def at(fraction: float) -> float:
         return left + (right - left) * math.sqrt(min(max(fraction, 0.0), 1.0))
@@ -58,8 +58,8 @@ def number_line(
     parts.append(_line(left, bottom, right, bottom, "axis"))
     axis = f"blasts, % of {denominator} (square-root scale)"
     parts.append(_text((left + right) / 2, bottom + 40, axis, "axis-name", "middle"))
-    parts.append(_estimate(raw, at, top + 28, "As counted", "raw", thresholds))
-    parts.append(_estimate(corrected, at, top + 70, "Corrected", "corrected", thresholds))
+    parts.append(_estimate(raw, at, top + 36, "As counted", "raw", thresholds))
+    parts.append(_estimate(corrected, at, top + 88, "Corrected", "corrected", thresholds))
     as_counted, as_corrected = (_spoken(value, thresholds) for value in (raw, corrected))
     spoken = f"Blast fraction as counted {as_counted}; corrected {as_corrected}; of {denominator}."
     return _svg("number-line", 900, bottom + 48, spoken, parts)
@@ -148,8 +148,7 @@ def _estimate(
         else f'<path class="mark" d="M{x:.1f} {y - 8:.1f}l8 8-8 8-8-8z"/>'
     )
     shown = f"{wording.percent(value.estimate, thresholds)}  ({wording.interval(value.low, value.high, thresholds)})"
-    is_late = max(high, x + 8) > 640
-    text_x, anchor = (min(low, x - 8) - 10, "end") if is_late else (max(high, x + 8) + 10, "start")
+    text_x = min(max(x, at(0.0) + 90), at(1.0) - 90)
     whisker = "".join(
         (
             _line(low, y, high, y, "whisker"),
@@ -159,7 +158,7 @@ def _estimate(
     )
     return (
         f'<g class="{style}">{whisker}{mark}{_text(140, y + 5, label, "row-name", "end")}'
-        f"{_text(text_x, y + 5, shown, 'value', anchor)}</g>"
+        f"{_text(text_x, y - 14, shown, 'value', 'middle')}</g>"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from dataclasses import dataclass
 
 #: Thin non-breaking space between a number and its unit.
@@ -120,6 +121,14 @@ def threshold(fraction: float) -> str:
 
 
 def printable(text: str) -> str:
-    """Text that any file can hold: lone surrogates and control characters made visible."""
-    shown = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if c.isprintable() or c == " " else f"\\x{ord(c):02x}" for c in shown)
+    """Text that shows what it holds: control characters, direction marks and lone surrogates as escapes."""
+    return "".join(_escaped(c) if _is_hidden(c) else c for c in text)
+
+
+def _is_hidden(character: str) -> bool:
+    # The joiner holds emoji and some scripts together; other format characters can turn a name around.
+    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and character != "\u200d"
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")

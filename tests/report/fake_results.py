@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from smearscan.aggregate.intervals import clopper_pearson
 from smearscan.classes import COUNTED, CellClass
 from smearscan.geometry import Box, Mpp, Size
 from smearscan.records import (
     CellPrediction,
     Detection,
     Differential,
+    FieldResult,
     Interval,
     PatientResult,
     Scale,
@@ -105,17 +107,20 @@ def fake_slide(
     cells: Sequence[CellPrediction] | None = None,
     scale: Scale | None = None,
     seed: int = 1,
+    fields: Sequence[str] = ("",),
 ) -> SlideResult:
-    """A slide that was screened."""
-    size = Size(24_000, 16_000)
+    """A slide that was screened: a scan, or fields of 2000×1500 px where they are named."""
+    size = Size(24_000, 16_000) if fields == ("",) else Size(2000, 1500)
+    scale = scale or Scale(Mpp(0.1014, 0.1014), "metadata")
     return SlideResult(
         source=SlideSource(
             slide_id, patient_id, f"scans/{slide_id}.svs", (f"scans/{slide_id}.svs",), "blood", "2026-03-14"
         ),
         status="done",
-        scale=scale or Scale(Mpp(0.1014, 0.1014), "metadata"),
+        scale=scale,
+        fields=tuple(FieldResult(name, f"scans/{slide_id}/{name}", size, scale) for name in fields),
         size=size,
-        cells=tuple(fake_cells(COUNTS, size, seed) if cells is None else cells),
+        cells=tuple(fake_cells(COUNTS, size, seed, fields) if cells is None else cells),
         quality={"focus": 0.78, "film_mm2": 3.91, "searched_mm2": 2.64, "n_thick_tiles": 17, "n_blurred_tiles": 3},
         notes=("17 tiles left out: the film is too thick", "3 tiles left out: out of focus"),
         seconds={"regions": 1.2, "detect": 14.0, "classify": 9.5},
@@ -146,8 +151,8 @@ def fake_patient(
     differential = Differential(counts)
     total = differential.n_leukocytes
     share = differential.n_blasts / total if total else 0.0
-    half = 2 * float(np.sqrt(share * (1 - share) / total)) if total else 0.0
-    raw = Interval(share, max(0.0, share - half), min(1.0, share + half) if total else 1.0)
+    raw = clopper_pearson(differential.n_blasts, total)
+    half = (raw.high - raw.low) / 2
     return PatientResult(
         patient_id=patient_id,
         slides=tuple(slides),

@@ -9,6 +9,14 @@
       if (element) element.classList.toggle("is-lit", on);
     }
   };
+  // Several thumbnails scroll in their own column: bring the one with the lit dot into view, the page stays.
+  const maps = document.querySelector(".maps");
+  const reveal = (number) => {
+    const dot = document.getElementById(`dot-${number}`);
+    if (!dot || maps.scrollHeight <= maps.clientHeight) return;
+    const figure = dot.closest("figure");
+    maps.scrollTop = figure.offsetTop - maps.offsetTop - (maps.clientHeight - figure.offsetHeight) / 2;
+  };
   const show = (value) => {
     for (const card of cards) {
       const hidden = value !== "all" && card.dataset.class !== value;
@@ -39,7 +47,10 @@
   }
   for (const element of document.querySelectorAll("[data-cell]")) {
     const number = element.dataset.cell;
-    element.addEventListener("pointerenter", () => light(number, true));
+    element.addEventListener("pointerenter", () => {
+      light(number, true);
+      if (element.classList.contains("card")) reveal(number);
+    });
     element.addEventListener("pointerleave", () => light(number, false));
     element.addEventListener("focusin", () => light(number, true));
     element.addEventListener("focusout", () => light(number, false));
