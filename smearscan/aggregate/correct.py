@@ -104,12 +104,14 @@ def predictive_interval(
     reads = reading(counts.n_mononuclear / n, sensitivity, false_alarms)
     weights = np.outer(sensitivity.weights, false_alarms.weights)
     ceiling = clopper_pearson(counts.n_mononuclear, n, _STRATUM_CONFIDENCE).high
+    k_or_more = tabulate_tail(lambda q: betainc(k, n - k + 1, q), k, n)
+    k_or_fewer = tabulate_tail(lambda q: betaincc(k + 1, n - k, q), k, n)
 
     def at_least(fraction: float) -> float:
-        return float((weights * betainc(k, n - k + 1, reads(fraction))).sum())
+        return float((weights * k_or_more(reads(fraction))).sum())
 
     def at_most(fraction: float) -> float:
-        return float((weights * betaincc(k + 1, n - k, reads(fraction))).sum())
+        return float((weights * k_or_fewer(reads(fraction))).sum())
 
     # A reading below what blanks give is luck, not proof of a smaller fraction: each tail is taken relative
     # to its value at the end of the scale (CLs), so that no blasts in n cells never say more than n cells can.
@@ -131,13 +133,27 @@ def reading(judged: float, sensitivity: RateModel, false_alarms: RateModel) -> C
     return at
 
 
+def tabulate_tail(tail: Callable[[np.ndarray], np.ndarray], k: int, n: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A binomial tail as a function of the raw fraction, evaluated some 400 times and interpolated in its logarithm.
+
+    The table is dense within 12 standard deviations of k / n and towards 0 and 1: relative error below 1 %,
+    which moves a limit by less than a thousandth of the interval's width.
+    """
+    centre, sd = np.arcsin(np.sqrt((k + 0.5) / (n + 1))), 0.5 / np.sqrt(n + 1)
+    to_end = np.geomspace(1e-8, np.pi / 4, 60)
+    angles = np.concatenate([to_end, np.pi / 2 - to_end, centre + sd * np.linspace(-12, 12, 241), [0.0, np.pi / 2]])
+    angles = np.unique(angles.clip(0, np.pi / 2))
+    logarithm = np.log(np.maximum(tail(np.sin(angles) ** 2), 1e-300))
+    return lambda q: np.exp(np.interp(np.arcsin(np.sqrt(q)), angles, logarithm))
+
+
 def root_or_end(function: Callable[[float], float], start: float, end: float) -> float:
     """Where an increasing function crosses 0, or the end it does not reach."""
     if function(start) >= 0:
         return start
     if function(end) <= 0:
         return end
-    return float(brentq(function, start, end, xtol=1e-7, rtol=1e-7))
+    return float(brentq(function, start, end, xtol=1e-6, rtol=1e-6))
 
 
 def _why_impossible(validation: Validation | None) -> str:

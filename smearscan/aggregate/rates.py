@@ -21,10 +21,10 @@ import numpy as np
 from scipy.special import betainc, betaln, expit
 
 #: Probability bins of the predictive distribution, dense in both tails where the limits are decided.
-_EDGES = expit(np.linspace(-8.0, 8.0, 45))
+_EDGES = expit(np.linspace(-6.5, 6.5, 34))
 #: Rates at which its distribution function is evaluated: dense near 0 and 1.
-_RATES = expit(np.linspace(-14.0, 14.0, 225))
-_N_MEANS, _N_SPREADS = 160, 40
+_RATES = expit(np.linspace(-12.0, 12.0, 145))
+_N_MEANS, _N_SPREADS = 64, 24
 #: Left to rates of exactly 0 and 1, so that a reading unlike the whole validation still has a likelihood.
 _UNHEARD_OF = 1e-6
 
@@ -81,16 +81,27 @@ def _hyper_posterior(called: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray,
 
     Flat in √ρ, the spread in units of √(mean (1 − mean)), and arcsine (Jeffreys) in the mean.
     """
-    mean = np.sin(np.pi / 2 * (np.arange(_N_MEANS) + 0.5) / _N_MEANS) ** 2
+    mean = np.sin(_angles(called / cells)) ** 2
     rho = ((np.arange(_N_SPREADS) + 0.5) / _N_SPREADS) ** 2
     size = (1 / rho - 1)[None, :]
     alpha, beta = (mean[:, None] * size).ravel(), ((1 - mean)[:, None] * size).ravel()
+    # Angles evenly spaced are the arcsine prior.
     log_likelihood = -len(called) * betaln(alpha, beta)
     for x, n in zip(called, cells, strict=True):
         log_likelihood += betaln(alpha + x, beta + n - x)
     weight = np.exp(log_likelihood - log_likelihood.max())
-    kept = weight > 1e-4 * weight.max()
+    kept = weight > 1e-3 * weight.max()
     return alpha[kept], beta[kept], weight[kept] / weight[kept].sum()
+
+
+def _angles(rates: np.ndarray) -> np.ndarray:
+    """Evenly spaced angles whose squared sines are the means worth trying: five standard errors around theirs."""
+    angles = np.arcsin(np.sqrt(rates))
+    n = len(angles)
+    spread = max(float(angles.std(ddof=1)), 0.1) if n > 2 else np.pi
+    reach = 5 * spread / np.sqrt(n) + 0.1
+    low, high = max(0.0, float(angles.mean()) - reach), min(np.pi / 2, float(angles.mean()) + reach)
+    return low + (high - low) * (np.arange(_N_MEANS) + 0.5) / _N_MEANS
 
 
 def _group_mean(called: np.ndarray, cells: np.ndarray, rho: float) -> tuple[float, float]:
