@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smearscan.crops import cut_crops, load_segmenter, segment_cells
-from smearscan.models import load_judge
+from smearscan.judge import load_judge
 from smearscan.records import Crop, PatientResult, SlideResult
 from smearscan.report.content import CellImage, ReportImages, Thumbnail
 from smearscan.report.gallery import choose_gallery

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 from smearscan.crops import batches_of_neighbours, cut_crops, load_segmenter, segment_cells
 from smearscan.detect import create_detector, find_leukocytes, merge_detections
 from smearscan.judgement import describe_cell, describe_slide
-from smearscan.models import load_judge
+from smearscan.judge import load_judge
 from smearscan.records import CellPrediction, Detection, SlideResult, SlideSource, Tile
 from smearscan.settings import Settings
 from smearscan.slide import open_slide

@@ -192,7 +192,7 @@ def test_a_card_reads_back_as_it_was_written(
         network="vgg16_eca",
         options={"width": 0.25, "eca_kernel": "adaptive"},
         classes=("a", "b"),
-        input=InputCard(window_um=29, um_per_px=0.3, side_px=64, background="masked"),
+        input=InputCard(window_um=29, um_per_px=0.3, side_px=64, background="black"),
         temperature=temperature,
         validation=ValidationCard(
             groups=tuple(GroupCard(name=n, n_blasts=a + b, n_called_of_blasts=a) for n, a, b in groups)

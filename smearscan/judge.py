@@ -1,0 +1,104 @@
+"""The packages of a preset at work on cut cells: the differential first, then the blast ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from smearscan.crops.prepare import CardInput, prepare_input
+from smearscan.errors import SettingsError
+from smearscan.models import ModelCard, Package, infer, load_package
+from smearscan.models.ensemble import disagreement, weighted_sum
+from smearscan.models.explain import grad_cam
+from smearscan.records import CellMask, Crop
+from smearscan.settings import ClassifySettings
+from smearscan.stain import Normaliser
+from smearscan.verdict import Verdict, decide
+
+#: Column of the class that the blast packages are about.
+BLAST = "blast"
+
+
+class Judge:
+    """Judges cells; made by `load_judge`.
+
+    Parameters
+    ----------
+    cell_type
+        The differential's package.
+    blasts
+        Members of the blast ensemble; the first one's card holds the threshold.
+    weights
+        One a member.
+    """
+
+    def __init__(self, cell_type: Package, blasts: Sequence[Package], weights: Sequence[float]) -> None:
+        self._cell_type, self._blasts, self._weights = cell_type, tuple(blasts), tuple(weights)
+
+    def judge(
+        self, crops: Sequence[Crop], masks: Sequence[CellMask], normaliser: Normaliser | None = None, name: str = "the slide"
+    ) -> list[Verdict]:
+        """A verdict for every crop, in their order.
+
+        Raises
+        ------
+        UnsupportedImageError
+            If the slide is too coarse for a package.
+        """
+        if not crops:
+            return []
+        types = self._probabilities(self._cell_type, crops, masks, normaliser, name)
+        members = np.stack([self._probabilities(p, crops, masks, normaliser, name) for p in self._blasts])
+        blast = weighted_sum(members, self._weights)[:, self._blast_column]
+        spread = disagreement(members)[:, self._blast_column]
+        card, lead = self._cell_type.card, self._blasts[0].card
+        return [
+            decide(row, card.classes, float(b), float(s), card.thresholds["unidentified"], lead.thresholds[BLAST])
+            for row, b, s in zip(types, blast, spread, strict=True)
+        ]
+
+    def explain(self, crops: Sequence[Crop], masks: Sequence[CellMask], normaliser: Normaliser | None = None) -> list[np.ndarray]:
+        """Where the lead member of the blast ensemble looked: (S, S) float32 0 to 1 over its window, one a crop."""
+        lead = self._blasts[0]
+        images = _prepared(lead.card, crops, masks, normaliser, "the slide")
+        return list(grad_cam(lead, images, lead.card.classes.index(BLAST)))
+
+    @property
+    def _blast_column(self) -> int:
+        return self._blasts[0].card.classes.index(BLAST)
+
+    def _probabilities(
+        self, package: Package, crops: Sequence[Crop], masks: Sequence[CellMask], normaliser: Normaliser | None, name: str
+    ) -> np.ndarray:
+        return infer(package, _prepared(package.card, crops, masks, normaliser, name))
+
+
+def _prepared(
+    card: ModelCard, crops: Sequence[Crop], masks: Sequence[CellMask], normaliser: Normaliser | None, name: str
+) -> np.ndarray:
+    asked = CardInput.from_table(card.input.model_dump())
+    images = np.stack([prepare_input(crop, mask, asked, name) for crop, mask in zip(crops, masks, strict=True)])
+    if card.input.stain == "slide" and normaliser is not None:
+        images = np.stack([normaliser.apply(image) for image in images])
+    return images
+
+
+@lru_cache(maxsize=2)
+def load_judge(settings: ClassifySettings) -> Judge:
+    """The judge of a preset, loaded once a process.
+
+    Raises
+    ------
+    WeightsError
+        If a package is absent or altered.
+    SettingsError
+        If the ensemble's members and weights do not fit.
+    """
+    if len(settings.blast) != len(settings.blast_weights):
+        raise SettingsError("classify.blast and classify.blast_weights differ in length", "give one weight a package")
+    blasts = [load_package(name) for name in settings.blast]
+    if len({package.card.classes for package in blasts}) != 1 or BLAST not in blasts[0].card.classes:
+        raise SettingsError(f"packages {', '.join(settings.blast)} do not share a class 'blast'", "choose others")
+    return Judge(load_package(settings.cell_type), blasts, settings.blast_weights)
