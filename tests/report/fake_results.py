@@ -220,11 +220,9 @@ def draw_cell(cell: CellPrediction, rng: np.random.Generator) -> np.ndarray:
         dx, dy = rng.uniform(-0.25, 0.25, 2) * radius * (1 if share > 0.6 else 2)
         r = radius * share * (1 if share > 0.6 else 0.7)
         draw.ellipse((225 + dx - r, 225 + dy - r * 0.9, 225 + dx + r, 225 + dy + r * 0.9), fill=colour)
-    blurred = np.asarray(image.filter(ImageFilter.GaussianBlur(3)), dtype=np.float32)
-    grain = np.asarray(
-        Image.fromarray(rng.normal(128, 30, (150, 150)).clip(0, 255).astype(np.uint8)).resize((450, 450))
-    )
-    return (blurred + (grain[..., None].astype(np.float32) - 128) * 0.35).clip(0, 255).astype(np.uint8)
+    blurred = np.asarray(image.filter(ImageFilter.BoxBlur(3)), dtype=np.float32)
+    grain = rng.normal(0, 9, (150, 150, 1)).astype(np.float32).repeat(3, axis=0).repeat(3, axis=1)
+    return (blurred + grain).clip(0, 255).astype(np.uint8)
 
 
 def draw_thumbnail(size: Size, side: int, rng: np.random.Generator) -> Thumbnail:
