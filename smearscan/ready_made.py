@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from smearscan.geometry import Box
 from smearscan.judge import load_judge
 from smearscan.settings import Settings
 from smearscan.slide import open_slide
+from smearscan.verdict import Verdict
 
 #: Pictures held in memory at a time.
 _AT_A_TIME = 128
@@ -44,8 +45,33 @@ def classify_pictures(
     """
     for first in range(0, len(paths), _AT_A_TIME):
         part = paths[first : first + _AT_A_TIME]
-        pictures = {path: _read(path, um_per_px, cell_um) for path in part}
-        verdicts = iter(_judge([p for p in pictures.values() if isinstance(p, ReadyMade)], settings))
-        for path in part:
-            picture = pictures[path]
-            yield CropVerdict(str(path), reason=picture) if isinstance(picture, str) else _line(path, picture, next(verdicts))
+        read = [_read(path, um_per_px, cell_um) for path in part]
+        good = [picture for picture in read if isinstance(picture, ReadyMade)]
+        judge = load_judge(settings.classify)
+        verdicts = iter(judge.judge([p.crop for p in good], [p.mask for p in good], name="the picture"))
+        for path, picture in zip(part, read, strict=True):
+            if isinstance(picture, ReadyMade):
+                yield _line(path, picture, next(verdicts))
+            else:
+                yield CropVerdict(str(path), reason=str(picture))
+
+
+def _read(path: Path, um_per_px: float | None, cell_um: float | None) -> ReadyMade | SlideError:
+    try:
+        with open_slide(path) as image:
+            rgb = image.read(Box(0, 0, *image.info.size))
+        return read_ready_made(rgb, load_segmenter(), um_per_px, cell_um, str(path))
+    except SlideError as error:
+        return error
+
+
+def _line(path: Path, picture: ReadyMade, verdict: Verdict) -> CropVerdict:
+    return CropVerdict(
+        path=str(path),
+        cell_class=verdict.cell_class.value,
+        blast_probability=verdict.blast_probability,
+        class_probability=verdict.class_probability,
+        spread=verdict.spread,
+        um_per_px=picture.crop.um_per_px if picture.has_scale else None,
+        notes="; ".join(picture.notes),
+    )

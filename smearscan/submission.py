@@ -55,7 +55,7 @@ def gather(
     WorksheetError
         If the worksheet as a whole cannot be read.
     """
-    files = _expand(inputs)
+    files = list_inputs(inputs)
     if worksheet is None:
         submission = _from_files(files, patient)
     else:
@@ -64,13 +64,15 @@ def gather(
     return replace(submission, sources=sources)
 
 
-def _expand(inputs: Iterable[str | Path]) -> list[Path]:
-    """Files named, and the images of folders named; the same file twice counts once."""
+def list_inputs(inputs: Iterable[str | Path]) -> list[Path]:
+    """Files named, and the images of folders named; the same file twice counts once.
+
+    A folder without images stays in the list, so that it fails by name instead of vanishing.
+    """
     found: dict[Path, Path] = {}
     for given in inputs:
         path = Path(given)
         images = list_images(path) if path.is_dir() else []
-        # A folder without images stays in the list: it fails by name instead of vanishing.
         for file in images or [path]:
             found.setdefault(file.resolve(), file)
     return list(found.values())

@@ -1,0 +1,40 @@
+"""`smearscan detect`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from smearscan.cli.progress import Progress
+
+
+@click.command("detect")
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="CSV: path,x_px,y_px,width_px,height_px,score")
+@click.option("--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel; else the file's, else measured.")
+@click.option("--detector", type=click.Choice(["yolo", "classical"]), default=None, help="The preset's unless said.")
+@click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
+def command(inputs: tuple[Path, ...], out: Path, mpp: float | None, detector: str | None, preset: str) -> None:
+    """Find leukocytes: INPUTS are files, or folders of files; boxes are in pixels of level 0."""
+    from smearscan.cli.table import write_rows
+    from smearscan.errors import SlideError
+    from smearscan.settings import load_settings
+    from smearscan.spotting import Spot, spot_leukocytes
+    from smearscan.submission import list_inputs
+
+    settings, paths, rows, n_failed = load_settings(preset), list_inputs(inputs), [], 0
+    if detector is not None:
+        settings = settings.model_copy(update={"detect": settings.detect.model_copy(update={"detector": detector})})
+    with Progress("detecting") as progress:
+        for done, path in enumerate(paths, 1):
+            try:
+                rows += spot_leukocytes(path, settings, mpp)
+            except SlideError as error:
+                n_failed += 1
+                progress.line(f"failed: {error}")
+            progress.update(done, len(paths), f"{len(rows):,} leukocytes")
+    write_rows(out, Spot, rows)
+    click.echo(f"{out}: {len(rows)} leukocytes on {len(paths)} images, {n_failed} failed")
+    sys.exit(1 if n_failed else 0)
