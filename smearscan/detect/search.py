@@ -15,6 +15,10 @@ from smearscan.records import Detection, Scale, Tile
 from smearscan.settings import DetectSettings
 from smearscan.slide.base import Slide
 
+#: A centre this far outside the core is still claimed, µm: two tiles place a cell a little differently, so one
+#: on the border would else be claimed by neither. Claimed by both it is merged.
+_SLACK_UM = 3.0
+
 
 @lru_cache(maxsize=2)
 def create_detector(name: Literal["yolo", "classical"], settings: DetectSettings) -> Detector:
@@ -37,10 +41,10 @@ def create_detector(name: Literal["yolo", "classical"], settings: DetectSettings
 def find_leukocytes(
     slide: Slide, tiles: Sequence[Tile], scale: Scale, detector: Detector, settings: DetectSettings
 ) -> list[Detection]:
-    """Leukocytes whose centre lies in the core of one of these tiles, in level-0 pixels.
+    """Leukocytes whose centre lies in the core of one of these tiles, or just beside it, in level-0 pixels.
 
-    A tile is read with its halo, so that a cell on a border is seen whole by the tile that claims it; cores
-    partition the slide, so no other tile claims it too.
+    A tile is read with its halo, so that a cell on a border is seen whole. What is found there by two tiles,
+    of one chunk or of two, `merge_detections` makes one.
 
     Raises
     ------
@@ -49,6 +53,7 @@ def find_leukocytes(
     """
     found = []
     for tile in tiles:
+        claimed = tile.core.grown(max(1, round(_SLACK_UM / scale.mpp.mean)))
         pixels, per_px = _read(slide, tile, scale, settings.um_per_px)
         for box, score in detector.detect(pixels, settings.um_per_px):
             placed = FloatBox(
@@ -57,7 +62,7 @@ def find_leukocytes(
                 box.width * per_px[0],
                 box.height * per_px[1],
             )
-            if tile.core.contains(Point(placed.x + placed.width / 2, placed.y + placed.height / 2)):
+            if claimed.contains(Point(placed.x + placed.width / 2, placed.y + placed.height / 2)):
                 right, bottom = placed.x + placed.width, placed.y + placed.height
                 found.append(Detection(whole_box(placed.x, placed.y, right, bottom), score))
     return found
