@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -155,7 +156,10 @@ class SlideRow:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A report before it is drawn. Fractions 0 to 1; texts final but not escaped."""
+    """A report before it is drawn. Fractions 0 to 1; texts final but not escaped.
+
+    `corrected` is None where the fraction could not be corrected: the reasons say why.
+    """
 
     patient_id: str
     flag: str
@@ -166,7 +170,7 @@ class Content:
     n_blasts: int
     denominator: str
     raw: Interval
-    corrected: Interval
+    corrected: Interval | None
     is_transferable: bool
     limit_of_blank: float
     limit_of_detection: float
@@ -210,7 +214,7 @@ def build_content(patient: PatientResult, run: RunInfo, settings: Settings) -> C
         n_blasts=patient.differential.n_blasts,
         denominator=patient.differential.denominator,
         raw=patient.raw,
-        corrected=patient.corrected,
+        corrected=corrected_or_none(patient),
         is_transferable=patient.is_transferable,
         limit_of_blank=patient.limit_of_blank,
         limit_of_detection=patient.limit_of_detection,
@@ -230,9 +234,16 @@ def build_content(patient: PatientResult, run: RunInfo, settings: Settings) -> C
     )
 
 
+def corrected_or_none(patient: PatientResult) -> Interval | None:
+    """The corrected fraction, or None where its interval is everything from 0 to 1: then it is none."""
+    interval = patient.corrected
+    says_nothing = interval.low <= 0 and interval.high >= 1
+    return None if says_nothing or not math.isfinite(interval.estimate) else interval
+
+
 def _sentences(patient: PatientResult, thresholds: tuple[float, float]) -> tuple[str, ...]:
     found = [_limits_sentence(patient, thresholds)]
-    if not patient.is_transferable:
+    if not patient.is_transferable and corrected_or_none(patient):
         found.append(
             "The correction uses the errors of the models on their own validation cells. In this laboratory nothing "
             "was measured, so it may not transfer."

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from smearscan.records import PatientResult
 from smearscan.report import images, plots, slide_map, wording
 from smearscan.report.atomic import make_folder, write_bytes
-from smearscan.report.content import Content, ReportImages, RunInfo, build_content
+from smearscan.report.content import Content, ReportImages, RunInfo, build_content, corrected_or_none
 from smearscan.report.identity import CellKey
 from smearscan.report.model_cards import view_card
 from smearscan.report.names import report_names
@@ -67,7 +67,8 @@ def render_index(patients: Sequence[PatientResult], names: Mapping[str, str], ru
             "id": wording.printable(patient.patient_id) or "(no patient id)",
             "words": wording.FLAGS[patient.flag],
             "link": quote(f"{names[patient.patient_id]}.html"),
-            "line": plots.mini_line(patient.corrected, thresholds),
+            "corrected": corrected_or_none(patient),
+            "line": plots.mini_line(corrected_or_none(patient), thresholds),
             "reasons": [wording.sentence(reason) for reason in patient.reasons],
             "n_failed": sum(slide.status == "failed" for slide in patient.slides),
         }

@@ -29,13 +29,13 @@ def icon(name: str) -> str:
 
 
 def number_line(
-    raw: Interval, corrected: Interval, thresholds: tuple[float, float], limit_of_blank: float, denominator: str
+    raw: Interval, corrected: Interval | None, thresholds: tuple[float, float], limit_of_blank: float, denominator: str
 ) -> str:
     """Raw and corrected fraction with their intervals, drawn against the thresholds.
 
     The axis runs from 0 to 100 % and is square-root scaled: the decisions lie at its low end.
     """
-    left, right, top, height = 150.0, 860.0, 34.0, 112.0
+    left, right, top, height = 150.0, 860.0, 54.0, 112.0
 
     def at(fraction: float) -> float:
         return left + (right - left) * math.sqrt(min(max(fraction, 0.0), 1.0))
@@ -50,8 +50,10 @@ def number_line(
     ]
     parts += [_line(at(t), top - 22, at(t), bottom, "threshold") for t in thresholds]
     if limit_of_blank < 1:
-        parts.append(_line(at(limit_of_blank), top - 4, at(limit_of_blank), bottom, "blank"))
-        parts.append(_text(at(limit_of_blank), top - 9, "limit of blank", "zone-name blank-name", "middle"))
+        # On a line of its own: it may lie anywhere, also beside a threshold's name.
+        parts.append(_line(at(limit_of_blank), top - 34, at(limit_of_blank), bottom, "blank"))
+        blank = f"limit of blank {wording.percent(limit_of_blank, thresholds)}"
+        parts.append(_text(min(at(limit_of_blank), right - 80), top - 40, blank, "zone-name", "middle"))
     for tick in (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0):
         parts.append(_line(at(tick), bottom, at(tick), bottom + 5, "axis"))
         parts.append(_text(at(tick), bottom + 20, f"{100 * tick:g}", "tick", "middle"))
@@ -80,17 +82,17 @@ def class_bar(share: Interval, key: str) -> str:
     )
 
 
-def mini_line(estimate: Interval, thresholds: tuple[float, float]) -> str:
+def mini_line(estimate: Interval | None, thresholds: tuple[float, float]) -> str:
     """A number line the height of a table row, for the list of patients."""
 
     def at(fraction: float) -> float:
         return 4 + 152 * math.sqrt(min(max(fraction, 0.0), 1.0))
 
     parts = [_line(at(t), 1, at(t), 19, "threshold") for t in thresholds] + [_line(4, 17, 156, 17, "axis")]
-    if all(map(math.isfinite, (estimate.low, estimate.high, estimate.estimate))):
+    if estimate is not None and _is_drawable(estimate):
         parts.append(_line(at(estimate.low), 9, at(estimate.high), 9, "whisker"))
         parts.append(f'<circle class="dot" cx="{at(estimate.estimate):.1f}" cy="9" r="4"/>')
-    spoken = f"interval {wording.interval(estimate.low, estimate.high, thresholds)}"
+    spoken = _spoken(estimate, thresholds)
     return _svg("mini-line", 160, 20, spoken, parts)
 
 
@@ -126,20 +128,26 @@ def probability_histogram(judged: Sequence[tuple[float, bool]], n_bins: int = 20
     return _svg("histogram", 560, bottom + 42, spoken, parts)
 
 
-def _spoken(value: Interval, thresholds: tuple[float, float]) -> str:
+def _is_drawable(value: Interval) -> bool:
+    return all(map(math.isfinite, (value.estimate, value.low, value.high)))
+
+
+def _spoken(value: Interval | None, thresholds: tuple[float, float]) -> str:
+    if value is None:
+        return "no number"
     estimate = wording.percent(value.estimate, thresholds)
     return f"{estimate}, interval {wording.interval(value.low, value.high, thresholds)}"
 
 
 def _estimate(
-    value: Interval,
+    value: Interval | None,
     at: Callable[[float], float],
     y: float,
     label: str,
     style: str,
     thresholds: tuple[float, float],
 ) -> str:
-    if not all(map(math.isfinite, (value.estimate, value.low, value.high))):
+    if value is None or not _is_drawable(value):
         return _text(140, y + 5, f"{label}: no number", "row-name", "end")
     x, low, high = at(value.estimate), at(value.low), at(value.high)
     mark = (

@@ -9,7 +9,7 @@ from fake_results import COUNTS, fake_cell, fake_patient, fake_run, fake_slide
 
 from smearscan.classes import COUNTED, CellClass
 from smearscan.geometry import Mpp
-from smearscan.records import Differential, Scale
+from smearscan.records import Differential, Interval, Scale
 from smearscan.report.content import Content, build_content
 from smearscan.report.model_cards import view_card
 from smearscan.settings import Settings
@@ -73,6 +73,11 @@ def test_only_counted_mononuclear_cells_stand_in_the_histogram() -> None:
 def test_a_correction_measured_elsewhere_is_said_to_be() -> None:
     assert any("may not transfer" in s for s in _content().sentences)
     assert not any("may not transfer" in s for s in _content(is_transferable=True).sentences)
+
+
+def test_a_fraction_that_could_not_be_corrected_is_not_shown_as_corrected() -> None:
+    assert _content(corrected=Interval(0.094, 0.0, 1.0)).corrected is None
+    assert _content(corrected=Interval(0.0, 0.0, 0.02)).corrected == Interval(0.0, 0.0, 0.02)
 
 
 def test_limits_that_are_not_known_are_said_not_to_be() -> None:

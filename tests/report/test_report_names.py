@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smearscan.report.names import report_names
@@ -63,6 +63,7 @@ def test_an_id_that_imitates_anothers_digest_keeps_apart() -> None:
     assert names["a/b"] == imitation and names[imitation] != imitation
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.one_of(st.text(max_size=12), st.sampled_from(HOSTILE), st.text("aA/ ._", max_size=4)), max_size=12))
 def test_names_are_unique_without_case_and_free_of_order(ids: list[str]) -> None:
     names = report_names(ids)

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 from fake_results import fake_patient, fake_run, fake_slide
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smearscan.records import Interval
@@ -20,6 +20,7 @@ THRESHOLDS = (0.05, 0.20)
 FRACTION = st.floats(0, 1)
 
 
+@settings(deadline=None, max_examples=60)
 @given(FRACTION, FRACTION, FRACTION, st.sampled_from([0.0, 0.012, 0.3, 1.0, float("nan")]))
 def test_marks_and_texts_of_the_number_line_stay_inside_it(
     low: float, middle: float, high: float, blank: float
@@ -60,8 +61,12 @@ def test_a_number_that_is_none_is_said_not_drawn() -> None:
     svg = plots.number_line(nothing, nothing, THRESHOLDS, float("nan"), "counted leukocytes")
     assert "As counted: no number" in svg and "nan" not in svg
     assert "nan" not in plots.mini_line(nothing, THRESHOLDS)
+    assert "Corrected: no number" in plots.number_line(
+        Interval(0.1, 0, 0.2), None, THRESHOLDS, 0.1, "counted leukocytes"
+    )
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(FRACTION, st.booleans()), max_size=50))
 def test_the_histogram_holds_every_cell_once(judged: list[tuple[float, bool]]) -> None:
     root = ET.fromstring(plots.probability_histogram(judged))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 from fake_results import failed_slide, fake_cell, fake_patient, fake_run, fake_slide
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smearscan.classes import CellClass
@@ -121,6 +121,7 @@ def test_what_is_no_number_is_an_empty_field_and_minus_zero_is_zero(tmp_path: Pa
     assert (row["corrected_fraction"], row["corrected_low"], row["corrected_high"]) == ("", "0.0", "")
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.floats(min_value=0, max_value=1))
 def test_a_fraction_is_plain_decimal_digits_close_to_the_value(fraction: float) -> None:
     from smearscan.report.tables import _csv_field, _rounded
@@ -129,6 +130,7 @@ def test_a_fraction_is_plain_decimal_digits_close_to_the_value(fraction: float) 
     assert set(text) <= set("0123456789.") and abs(float(text) - fraction) <= 5.1e-9
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text(max_size=30))
 def test_a_program_reads_back_the_very_id_that_was_given(patient_id: str) -> None:
     from smearscan.report.tables import _csv

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smearscan.report import wording
@@ -28,6 +28,7 @@ def test_a_fraction_is_printed_with_as_many_decimals_as_it_needs(fraction: float
     assert wording.percent(fraction, THRESHOLDS).replace("\u202f", " ") == shown
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.floats(0, 1), st.sampled_from(THRESHOLDS))
 def test_a_printed_fraction_lies_on_the_same_side_of_a_threshold(fraction: float, line: float) -> None:
     shown = float(wording.percent(fraction, THRESHOLDS).removesuffix("\u202f%"))
