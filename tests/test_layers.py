@@ -18,7 +18,7 @@ LINES = [
     {"store"},
     {"survey", "submission", "verdict"},
     {"judge"},
-    {"judgement", "pictures", "ready_made"},
+    {"judgement", "pictures", "ready_made", "spotting"},
     {"pipeline"},
     {"batch", "review", "train", "synth"},
     {"screening"},

@@ -96,11 +96,18 @@ class Card(_Part):
         return self.weights.sha256
 
 
+class PartWeightsCard(WeightsCard):
+    """The digest, and whatever else a stage keeps about its file."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
 class PartCard(Card):
     """The card of a detector or a mask network, which its own stage defines: only the digest is read here."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
     kind: str = "part"
+    weights: PartWeightsCard | None = None
 
 
 class ModelCard(Card):
