@@ -14,7 +14,7 @@ import numpy as np
 from smearscan.regions.survey import Survey
 from smearscan.settings import RegionSettings
 
-RED, GREEN = 0, 1
+GREEN = 1
 
 #: Share of the brightest pixels taken for glass: film of any use has gaps.
 _WHITE_PERCENTILE = 99.0
@@ -22,14 +22,15 @@ _WHITE_PERCENTILE = 99.0
 #: Optical density in green that is film: this share of the film's median, between these bounds.
 _FILM_SHARE, _FILM_BOUNDS = 0.4, (0.02, 0.06)
 
-#: Optical density in red that is azure, between these bounds: eosin lets red pass, azure does not.
-_AZURE_BOUNDS = (0.06, 0.25)
+#: Times a red cell's optical density in green: the least that is sure to be nucleus, and the least that may be.
+#: In the fields this was made with, nuclei have 3 to 7 times that of red cells, faint ones twice.
+_SURE_NUCLEUS, _MAYBE_NUCLEUS = 3.0, 2.0
 
 #: Film has cells, so brightness changes within 8 µm over at least this share of a tile; uneven light does not.
 _MIN_STRUCTURE = 0.01
 
-#: Film fractions of a tile that is surely monolayer: some gaps, some cells.
-_MONOLAYER = (0.2, 0.9)
+#: Tiles with less film than this do not tell how dense a red cell is; of the rest, the thinner quarter does.
+_REFERENCE_FILM, _REFERENCE_PERCENTILE = 0.1, 25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,17 +39,19 @@ class FilmMap:
 
     Attributes
     ----------
-    film_fraction, azure_um2, azure_fraction : ndarray
-        (tiles,) float64.
-    is_film, is_azure, is_thick : ndarray
+    film_fraction, closed_fraction, density, azure_fraction : ndarray
+        (tiles,) float64: share of film; share of its blocks without a gap; median optical density of
+        film in green over that of a single red cell; share of nuclei.
+    is_film, has_azure, is_thick : ndarray
         (tiles,) bool.
     """
 
     film_fraction: np.ndarray
-    azure_um2: np.ndarray
+    closed_fraction: np.ndarray
+    density: np.ndarray
     azure_fraction: np.ndarray
     is_film: np.ndarray
-    is_azure: np.ndarray
+    has_azure: np.ndarray
     is_thick: np.ndarray
 
 
@@ -74,60 +77,53 @@ def densities(white: float) -> np.ndarray:
 
 def map_film(survey: Survey, settings: RegionSettings) -> FilmMap:
     """Judge every tile of a survey."""
-    whole = survey.histograms.sum(axis=0)
-    white = measure_white(whole)
-    green = densities(white[GREEN])
-    is_stained = green > film_density(whole[GREEN], white[GREEN])
-    fraction = survey.histograms[:, GREEN, is_stained].sum(axis=1) / survey.n_px
-    has_structure = _structure(survey, white[GREEN]) >= _MIN_STRUCTURE
-    is_film = (fraction >= settings.min_film_fraction) & has_structure
+    green = survey.histograms[:, GREEN]
+    white = measure_white(survey.histograms.sum(axis=0))[GREEN]
+    density = densities(white)
+    is_stained = density > film_density(green.sum(axis=0), white)
+    film_fraction = green[:, is_stained].sum(axis=1) / survey.n_px
+    structure = _structure(survey, white)
+    is_film = (film_fraction >= settings.min_film_fraction) & (structure >= _MIN_STRUCTURE)
 
-    is_blue = densities(white[RED]) > _azure_density(survey.histograms[:, RED], is_film, white[RED])
-    n_blue = survey.histograms[:, RED, is_blue].sum(axis=1)
-    azure_um2 = n_blue * survey.px_um2
-    azure_fraction = n_blue / survey.n_px
-    is_azure = (azure_um2 > settings.min_azure_um2) & has_any_structure(survey, white[GREEN])
-    density = _mean_density(survey.histograms[:, GREEN], is_stained, green)
-    is_thick = _thick(fraction, density, is_film, azure_fraction, settings)
-    return FilmMap(fraction, azure_um2, azure_fraction, is_film, is_azure, is_thick)
+    median = np.array([_median_density(tile, is_stained, density) for tile in green])
+    red_cell = _red_cell_density(median, film_fraction, is_film)
+    azure_fraction = green[:, density > _SURE_NUCLEUS * red_cell].sum(axis=1) / survey.n_px
+    dark_um2 = green[:, density > _MAYBE_NUCLEUS * red_cell].sum(axis=1) * survey.px_um2
+    has_azure = (dark_um2 > settings.min_azure_um2) & (structure > 0)
 
-
-def has_any_structure(survey: Survey, white: float) -> np.ndarray:
-    """Whether anything in a tile stands out from what lies 8 µm beside it; (tiles,) bool."""
-    return _structure(survey, white) > 0
+    touched = survey.darkest[:, is_stained].sum(axis=1)
+    closed_fraction = survey.brightest[:, is_stained].sum(axis=1) / np.maximum(touched, 1)
+    is_thick = (
+        is_film
+        & (median >= settings.thick_density * red_cell)
+        & (closed_fraction > settings.max_closed_fraction)
+        & (azure_fraction <= settings.max_azure_fraction)
+    )
+    relative = median / red_cell
+    return FilmMap(film_fraction, closed_fraction, relative, azure_fraction, is_film, has_azure, is_thick)
 
 
 def _structure(survey: Survey, white: float) -> np.ndarray:
+    """Share of a tile where brightness changes within 8 µm by more than film's least, (tiles,) float64."""
     step = max(2, round(white * (1 - 10 ** -_FILM_BOUNDS[0])))
     return survey.contrast[:, step:].sum(axis=1) / np.maximum(survey.n_px, 1)
 
 
-def _azure_density(red: np.ndarray, is_film: np.ndarray, white: float) -> float:
-    histogram = red[is_film].sum(axis=0)
-    if not histogram.sum():
-        return _AZURE_BOUNDS[0]
-    # Red cells and gaps make up most of a film: what absorbs red far beyond their spread is azure.
-    density = densities(white)
-    middle, upper = density[_percentile(histogram, 50)], density[_percentile(histogram, 16)]
-    return float(np.clip(middle + 2 * (upper - middle), *_AZURE_BOUNDS))
+def _median_density(histogram: np.ndarray, is_stained: np.ndarray, density: np.ndarray) -> float:
+    film = np.where(is_stained, histogram, 0)
+    return float(density[_percentile(film, 50)]) if film.any() else 0.0
 
 
-def _thick(
-    fraction: np.ndarray, density: np.ndarray, is_film: np.ndarray, azure: np.ndarray, settings: RegionSettings
-) -> np.ndarray:
-    low, high = _MONOLAYER
-    is_monolayer = is_film & (fraction >= low) & (fraction <= high)
-    if not is_monolayer.any():
-        # Without a monolayer to compare with, a slide is not thinned out by a guess.
-        return np.zeros(len(fraction), bool)
-    is_dense = density >= settings.thick_density * np.median(density[is_monolayer])
-    is_closed = fraction > settings.max_film_fraction
-    return is_film & is_closed & is_dense & (azure <= settings.max_azure_fraction)
+def _red_cell_density(median: np.ndarray, film_fraction: np.ndarray, is_film: np.ndarray) -> float:
+    """Optical density of a single red cell in green: that of film where it is thin.
 
-
-def _mean_density(green: np.ndarray, is_stained: np.ndarray, density: np.ndarray) -> np.ndarray:
-    stained = green[:, is_stained]
-    return (stained * density[is_stained]).sum(axis=1) / np.maximum(stained.sum(axis=1), 1)
+    Taken from the slide itself. Where all of it is equally dense (a marrow full of cells, or a film that
+    is thick throughout) nothing is denser than this, and nothing is left out by a guess.
+    """
+    tells = is_film & (film_fraction >= _REFERENCE_FILM)
+    if not tells.any():
+        return _FILM_BOUNDS[1]
+    return max(_FILM_BOUNDS[0], float(np.percentile(median[tells], _REFERENCE_PERCENTILE)))
 
 
 def _percentile(histogram: np.ndarray, percent: float) -> int:

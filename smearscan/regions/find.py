@@ -19,9 +19,9 @@ def find_regions(slide: Slide, scale: Scale, settings: RegionSettings) -> Region
     """Tiles to search, how much film that is, how sharp it is.
 
     An image of at most `max_field_mm2` is a field that a person chose: all of it is searched, however
-    dense. On a scan the tiles with film are kept, and those on glass that hold something dark blue. Left
-    out are tiles without gaps that are much denser than the slide's own monolayer, unless it is
-    leukocytes that fill them, and tiles out of focus on a slide that is else in focus.
+    dense. On a scan the tiles with film are kept, and those on glass that hold something as dark as a
+    nucleus. Left out are tiles where the film has no gaps and is denser than the slide's own thin part,
+    unless leukocytes fill them, and tiles out of focus on a slide that is else in focus.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def _judged(path: str, survey: Survey, settings: RegionSettings) -> FilmMap:
         raise EmptySlideError(f"{path} is blank: all black or all white", "check the lamp, the exposure and the export")
     check_light(path, measure_white(whole), whole)
     film = map_film(survey, settings)
-    if not (film.is_film | film.is_azure).any():
+    if not (film.is_film | film.has_azure).any():
         raise empty(path)
     check_colour(path, survey.max_colour)
     return film
@@ -73,7 +73,7 @@ _MIN_SCANNED = 0.001
 def _keep(
     slide: Slide, scale: Scale, settings: RegionSettings, survey: Survey, film: FilmMap, n_columns: int
 ) -> RegionMap:
-    wanted = (film.is_film | film.is_azure) & ~film.is_thick
+    wanted = (film.is_film | film.has_azure) & ~film.is_thick
     places: dict[tuple[int, int], tuple[Tile, float]] = {
         divmod(int(index), n_columns): (survey.tiles[index], float(film.film_fraction[index]))
         for index in np.flatnonzero(wanted)
@@ -83,7 +83,7 @@ def _keep(
     film_mm2 = film.film_fraction * survey.n_px * survey.px_um2 / 1e6
     return RegionMap(
         tiles=tuple(tile for tile, _ in kept.values()),
-        film_mm2=float(film_mm2[film.is_film | film.is_azure].sum()),
+        film_mm2=float(film_mm2[film.is_film | film.has_azure].sum()),
         searched_mm2=float(sum(film_mm2[row * n_columns + column] for row, column in kept)),
         focus=sharpness.focus,
         n_thick_tiles=int(film.is_thick.sum()),

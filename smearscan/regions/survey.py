@@ -21,6 +21,9 @@ _FILLED_WHITE, _FILLED_BLACK = 254, 3
 #: Distance over which brightness is compared, µm: from a red cell into the gap beside it.
 _CONTRAST_UM = 8.0
 
+#: Side of a block, µm: two red cells, so that in a monolayer a gap shows in nearly every one.
+_BLOCK_UM = 16.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Survey:
@@ -32,6 +35,8 @@ class Survey:
         (tiles, 3, 256) int64, pixels by value for R, G, B; filled-in pixels are left out.
     contrast : ndarray
         (tiles, 256) int64, pairs of pixels 8 µm apart by their difference in green.
+    brightest, darkest : ndarray
+        (tiles, 256) int64, blocks of 16 µm by the largest and by the smallest green in them.
     n_px : ndarray
         (tiles,) int64, pixels of the tile, filled-in ones too.
     px_um2 : float
@@ -43,6 +48,8 @@ class Survey:
     tiles: tuple[Tile, ...]
     histograms: np.ndarray
     contrast: np.ndarray
+    brightest: np.ndarray
+    darkest: np.ndarray
     n_px: np.ndarray
     px_um2: float
     max_colour: int
@@ -51,7 +58,6 @@ class Survey:
 def survey_slide(slide: Slide, rows: Sequence[Sequence[Tile]], mpp: Mpp, um_per_px: float) -> Survey:
     """Read the whole scan at `um_per_px` (or its own scale, if that is coarser), one row of tiles at a time."""
     um = max(um_per_px, mpp.x, mpp.y)
-    lag = max(1, round(_CONTRAST_UM / um))
     seen = []
     for row in rows:
         first = row[0].core
@@ -61,18 +67,31 @@ def survey_slide(slide: Slide, rows: Sequence[Sequence[Tile]], mpp: Mpp, um_per_
         factor = size.width / band.width
         for tile in row:
             left, right = round(tile.core.x * factor), round(tile.core.right * factor)
-            seen.append(_measure(pixels[:, left : max(right, left + 1)], lag))
-    histograms, contrast, n_px, colour = zip(*seen, strict=True)
+            seen.append(_measure(pixels[:, left : max(right, left + 1)], um))
+    histograms, contrast, brightest, darkest, n_px, colour = zip(*seen, strict=True)
     tiles = tuple(tile for row in rows for tile in row)
-    return Survey(tiles, np.stack(histograms), np.stack(contrast), np.array(n_px), um * um, max(colour))
+    blocks = np.stack(brightest), np.stack(darkest)
+    return Survey(tiles, np.stack(histograms), np.stack(contrast), *blocks, np.array(n_px), um * um, max(colour))
 
 
-def _measure(pixels: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray, int, int]:
-    brightest, darkest = pixels.max(axis=2), pixels.min(axis=2)
-    is_filled = (darkest >= _FILLED_WHITE) | (brightest <= _FILLED_BLACK)
+def _measure(pixels: np.ndarray, um: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, int]:
+    high, low = pixels.max(axis=2), pixels.min(axis=2)
+    is_filled = (low >= _FILLED_WHITE) | (high <= _FILLED_BLACK)
     kept = pixels[~is_filled]
-    histograms = np.stack([np.bincount(kept[:, channel], minlength=256) for channel in range(3)])
+    histograms = np.stack([_histogram(kept[:, channel]) for channel in range(3)])
+    lag = max(1, round(_CONTRAST_UM / um))
     green = pixels[..., 1].astype(np.int16)
     steps = np.abs(green[:, lag:] - green[:, :-lag])[~(is_filled[:, lag:] | is_filled[:, :-lag])]
-    colour = int((brightest - darkest).max())
-    return histograms, np.bincount(steps, minlength=256), brightest.size, colour
+    blocks = _blocks(pixels[..., 1], max(1, round(_BLOCK_UM / um)))
+    brightest, darkest = _histogram(blocks.max(axis=(1, 3))), _histogram(blocks.min(axis=(1, 3)))
+    return histograms, _histogram(steps), brightest, darkest, high.size, int((high - low).max())
+
+
+def _histogram(values: np.ndarray) -> np.ndarray:
+    return np.bincount(values.ravel(), minlength=256)
+
+
+def _blocks(channel: np.ndarray, side: int) -> np.ndarray:
+    """Whole blocks of a channel, (rows, side, columns, side); what is left at the far edges is dropped."""
+    rows, columns = channel.shape[0] // side, channel.shape[1] // side
+    return channel[: rows * side, : columns * side].reshape(rows, side, columns, side)
