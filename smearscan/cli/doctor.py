@@ -91,13 +91,18 @@ def _try_weights(name: str, load: Callable[[], object]) -> Finding:
 
 def _preset() -> Iterator[Finding]:
     from smearscan.errors import SettingsError
+    from smearscan.models import list_packages
     from smearscan.settings import list_presets, load_settings
 
     for name in list_presets():
         try:
-            load_settings(name)
+            classify = load_settings(name).classify
         except SettingsError as error:
             yield Finding("FAIL", error.what, error.remedy)
+            continue
+        absent = sorted({classify.cell_type, *classify.blast} - set(list_packages()))
+        if absent:
+            yield Finding("FAIL", f"preset {name} asks for packages that are absent: {', '.join(absent)}", "install again")
         else:
             yield Finding("PASS", f"preset {name}")
 
