@@ -1,0 +1,69 @@
+"""Optical density: what stain does to light, against the slide's own white.
+
+Light that passes stain falls off exponentially with its amount, so densities add up where brightness does not.
+The white is measured on each slide's glass: cameras and lamps differ, and no constant of another
+stain (haematoxylin and eosin least of all) holds for a Romanowsky film.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Share of the pixels, the brightest, that are taken for glass.
+_GLASS_SHARE = 0.05
+#: Darker than this in all channels is no stain but a mask or the outside of a field of view.
+_BLACK = 10
+
+
+def optical_density(rgb: np.ndarray, white: np.ndarray) -> np.ndarray:
+    """Optical density of each pixel, base 10.
+
+    Parameters
+    ----------
+    rgb
+        (..., 3) uint8 RGB.
+    white
+        (3,) float, RGB of glass, 1–255.
+
+    Returns
+    -------
+    (..., 3) float32, 0 for glass and whatever is brighter, up to 2.4.
+    """
+    return density_table(white)[rgb, np.arange(3)]
+
+
+def density_table(white: np.ndarray) -> np.ndarray:
+    """Optical density of each of the 256 values in each channel: (256, 3) float32."""
+    values = np.maximum(np.arange(256, dtype=np.float64), 1.0)[:, None]
+    return np.maximum(np.log10(np.asarray(white, dtype=np.float64) / values), 0.0).astype(np.float32)
+
+
+def colour_of_density(density: np.ndarray, white: np.ndarray) -> np.ndarray:
+    """(..., 3) uint8 RGB of an optical density before this white; the inverse of `optical_density`."""
+    return np.rint(np.asarray(white) * 10.0 ** -np.maximum(density, 0.0)).clip(0, 255).astype(np.uint8)
+
+
+def background_white(rgb: np.ndarray) -> np.ndarray:
+    """RGB of the glass between the cells: the median of the brightest twentieth.
+
+    Parameters
+    ----------
+    rgb
+        (..., 3) uint8 RGB that shows some glass.
+
+    Returns
+    -------
+    (3,) float64, each at least 1. White where there are no pixels.
+    """
+    pixels = rgb.reshape(-1, 3)
+    if not len(pixels):
+        return np.full(3, 255.0)
+    brightness = pixels.sum(axis=1, dtype=np.int32)
+    glass = pixels[brightness >= np.quantile(brightness, 1 - _GLASS_SHARE)]
+    return np.maximum(np.median(glass, axis=0), 1.0)
+
+
+def is_stained(rgb: np.ndarray, white: np.ndarray, min_density: float) -> np.ndarray:
+    """(...) bool: denser than `min_density` (mean over channels), and not black."""
+    is_dense = optical_density(rgb, white).mean(axis=-1) >= min_density
+    return is_dense & (rgb.max(axis=-1) > _BLACK)
