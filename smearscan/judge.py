@@ -37,6 +37,11 @@ class Judge:
     def __init__(self, cell_type: Package, blasts: Sequence[Package], weights: Sequence[float]) -> None:
         self._cell_type, self._blasts, self._weights = cell_type, tuple(blasts), tuple(weights)
 
+    @property
+    def packages(self) -> tuple[Package, ...]:
+        """All networks at work, the differential's first."""
+        return self._cell_type, *self._blasts
+
     def judge(
         self, crops: Sequence[Crop], masks: Sequence[CellMask], normaliser: Normaliser | None = None, name: str = "the slide"
     ) -> list[Verdict]:

@@ -1,0 +1,173 @@
+"""How near a screening comes to its physical floor, and how it compares with tiling a detector over all pixels.
+
+    python benchmarks/end_to_end.py SCAN.tif [--truth SCAN.csv] [--baseline]
+
+The floor is measured inside the same run, on the same pixels: seconds spent decoding what was read, in the bare
+detector over the regions searched, in the bare classifiers over the cells found. Everything else is ours to answer for.
+`--truth` (x,y,width,height per leukocyte) adds recall and precision at IoU 0.5. `--baseline` times ultralytics tiled over
+full resolution (640 px, overlap 0.15) on a part of the scan and scales it up; its weights are random, only time is compared.
+One process, one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import functools
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+TILE_PX, OVERLAP, SAMPLE_TILES = 640, 0.15, 40
+
+
+class Meter:
+    """Adds up the seconds spent inside functions; nested calls of one meter count once."""
+
+    def __init__(self) -> None:
+        self.seconds, self._depth = 0.0, 0
+
+    def wrap(self, owner: Any, name: str) -> None:
+        inner = getattr(owner, name)
+
+        @functools.wraps(inner)
+        def timed(*arguments: Any, **named: Any) -> Any:
+            self._depth += 1
+            start = time.perf_counter()
+            try:
+                return inner(*arguments, **named)
+            finally:
+                self._depth -= 1
+                if self._depth == 0:
+                    self.seconds += time.perf_counter() - start
+
+        setattr(owner, name, timed)
+
+
+def readers() -> list[Any]:
+    """Every class that decodes."""
+    from smearscan.slide import base, plain, tiff, vendor  # noqa: F401  # imported for their subclasses
+
+    found, todo = [], [base.Slide]
+    while todo:
+        kind = todo.pop()
+        todo += kind.__subclasses__()
+        found += [kind] if "_read_level" in vars(kind) and kind is not base.Slide else []
+    return found
+
+
+def screen_with_meters(scan: Path, preset: str) -> dict[str, float]:
+    """One screening with a meter on every part of the floor."""
+    from smearscan.crops import load_segmenter
+    from smearscan.detect import create_detector
+    from smearscan.judge import load_judge
+    from smearscan.screening import screen
+    from smearscan.settings import load_settings
+    from smearscan.submission import gather
+
+    settings = load_settings(preset)
+    detector, judge, segmenter = create_detector(settings.detect.detector, settings.detect), load_judge(settings.classify), load_segmenter()
+    decode, detect, classify, mask = Meter(), Meter(), Meter(), Meter()
+    for kind in readers():
+        decode.wrap(kind, "_read_level")
+    detect.wrap(detector, "_forward" if hasattr(detector, "_forward") else "detect")
+    for package in judge.packages:
+        classify.wrap(package.model, "forward")
+    mask.wrap(segmenter.network, "forward")
+    quiet = type("Quiet", (), {"update": staticmethod(lambda *a: None)})()
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        result = screen(gather([scan]), settings, Path(folder), preset, 1, quiet)
+        total = time.perf_counter() - start
+    slide = result.slides[0]
+    floor = decode.seconds + detect.seconds + classify.seconds
+    gpx = slide.size.width * slide.size.height / 1e9
+    return {
+        "gigapixels": gpx, "film_mm2": slide.quality["film_mm2"], "n_cells": len(slide.cells),
+        "total_s": total, "decode_s": decode.seconds, "detector_s": detect.seconds, "classifiers_s": classify.seconds,
+        "mask_network_s": mask.seconds, "floor_s": floor, "ratio_to_floor": total / floor,
+        "ratio_to_floor_with_mask_network": total / (floor + mask.seconds),
+        "s_per_gigapixel": total / gpx, "cells_per_s": len(slide.cells) / total,
+        "film_s_per_gigapixel": total / (slide.quality["film_mm2"] * 1e6 / (slide.scale.mpp.x * slide.scale.mpp.y) / 1e9),
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, **{f"stage_{k}_s": v for k, v in slide.seconds.items()},
+    }  # fmt: skip
+
+
+def detect_only(scan: Path, preset: str) -> tuple[float, list[Any]]:
+    """Seconds of `smearscan detect` on the scan, models loaded, and its boxes."""
+    from smearscan.settings import load_settings
+    from smearscan.spotting import spot_leukocytes
+
+    start = time.perf_counter()
+    found = spot_leukocytes(scan, load_settings(preset))
+    return time.perf_counter() - start, found
+
+
+def tiled_baseline(scan: Path) -> float:
+    """Seconds that ultralytics' own predictor would need, tiled over every pixel of level 0."""
+    from ultralytics import YOLO, settings
+
+    from smearscan.geometry import Box
+    from smearscan.slide import open_slide
+
+    settings.update({"sync": False})
+    model, step = YOLO("yolo11n.yaml"), int(TILE_PX * (1 - OVERLAP))
+    predict: Callable[..., Any] = functools.partial(model.predict, imgsz=TILE_PX, device="cpu", verbose=False, conf=0.25)
+    with open_slide(scan) as slide:
+        size = slide.info.size
+        places = [(x, y) for y in range(0, size.height, step) for x in range(0, size.width, step)]
+        chosen = np.random.default_rng(0).choice(len(places), min(SAMPLE_TILES, len(places)), replace=False)
+        predict(slide.read(Box(0, 0, TILE_PX, TILE_PX)))
+        start = time.perf_counter()
+        for i in chosen:
+            predict(slide.read(Box(*places[i], TILE_PX, TILE_PX))[..., ::-1])
+        return (time.perf_counter() - start) / len(chosen) * len(places)
+
+
+def score(found: list[Any], truth: Path) -> tuple[float, float]:
+    """Recall and precision at IoU 0.5, greedy by score."""
+    with truth.open(newline="") as file:
+        boxes = np.array([[float(row[k]) for k in ("x", "y", "width", "height")] for row in csv.DictReader(file)])
+    free, hits = np.ones(len(boxes), bool), 0
+    for spot in sorted(found, key=lambda s: -s.score):
+        x, y, w, h = spot.x_px, spot.y_px, spot.width_px, spot.height_px
+        wide = np.minimum(x + w, boxes[:, 0] + boxes[:, 2]) - np.maximum(x, boxes[:, 0])
+        high = np.minimum(y + h, boxes[:, 1] + boxes[:, 3]) - np.maximum(y, boxes[:, 1])
+        common = np.clip(wide, 0, None) * np.clip(high, 0, None)
+        iou = np.where(free, common / (w * h + boxes[:, 2] * boxes[:, 3] - common), 0)
+        if len(iou) and iou.max() >= 0.5:
+            free[iou.argmax()] = False
+            hits += 1
+    return hits / len(boxes), hits / max(1, len(found))
+
+
+def main() -> None:
+    """Measure and print one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scan", type=Path)
+    parser.add_argument("--truth", type=Path)
+    parser.add_argument("--preset", default="default")
+    parser.add_argument("--baseline", action="store_true")
+    given = parser.parse_args()
+    from smearscan.batch import start_worker
+
+    start_worker()
+    figures: dict[str, float] = screen_with_meters(given.scan, given.preset)
+    seconds, found = detect_only(given.scan, given.preset)
+    figures |= {"detect_s": seconds, "detect_s_per_gigapixel": seconds / figures["gigapixels"], "n_detected": len(found)}
+    if given.truth:
+        figures["recall"], figures["precision"] = score(found, given.truth)
+    if given.baseline:
+        figures["baseline_s"] = tiled_baseline(given.scan)
+        figures["times_faster_than_baseline"] = figures["baseline_s"] / seconds
+    print(json.dumps({name: round(value, 4) for name, value in figures.items()}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
