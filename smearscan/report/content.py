@@ -308,10 +308,11 @@ def _card(rank: int, numbered: NumberedCell) -> Card:
     cell, box = numbered.cell, numbered.cell.detection.box
     spread = f" ±{wording.GAP}{cell.spread:.2f}" if cell.spread > 0 else ""
     facts = [("blast", f"{cell.blast_probability:.3f}{spread}"), ("class", f"{cell.class_probability:.3f}")]
-    if "cell_diameter_um" in cell.measures:
-        facts.append(("diameter", wording.number(cell.measures["cell_diameter_um"], 1, "µm")))
-    if "nucleus_to_cytoplasm" in cell.measures:
-        facts.append(("N : C", wording.number(cell.measures["nucleus_to_cytoplasm"], 2)))
+    # A cell that could not be outlined measures 0: no size is shown then.
+    if diameter := cell.measures.get("cell_diameter_um"):
+        facts.append(("diameter", wording.number(diameter, 1, "µm")))
+    if ratio := cell.measures.get("nucleus_to_cytoplasm"):
+        facts.append(("nucleus", wording.number(100 * ratio, 0, "%")))
     where = f"{numbered.slide_id}, {cell.field_name}" if cell.field_name else numbered.slide_id
     facts.append((wording.printable(where), f"cell {numbered.cell_id}"))
     facts.append(("x, y", f"{box.centre.x:.0f}, {box.centre.y:.0f}"))

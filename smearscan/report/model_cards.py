@@ -9,7 +9,7 @@ from typing import Any
 from smearscan.report import wording
 
 #: What a reader wants first; the rest follows in the card's order.
-_FIRST = ("summary", "not_for", "figures", "validation", "input", "data", "network", "classes", "thresholds")
+_FIRST = ("summary", "task", "not_for", "figures", "validation", "input", "data", "network", "classes", "thresholds")
 #: Shown as the heading or in the provenance.
 _ELSEWHERE = ("name", "weights", "kind")
 _MAX_TEXT = 700

@@ -78,10 +78,11 @@ def _dots(cells: Sequence[CellPrediction], scale: float, group: str, unit: float
 
 def _link(card: Card, scale: float, unit: float) -> str:
     centre = card.numbered.cell.detection.box.centre
+    x, y = f"{centre.x * scale:.1f}", f"{centre.y * scale:.1f}"
     style = "pin is-blast" if card.is_blast else "pin"
     return (
         f'<a class="{style}" id="dot-{card.rank}" href="#cell-{card.rank}" data-cell="{card.rank}">'
         f"<title>{escape(card.caption)}</title>"
-        f'<circle cx="{centre.x * scale:.1f}" cy="{centre.y * scale:.1f}" '
-        f'r="{4.5 * unit:.1f}" stroke-width="{1.3 * unit:.2f}"/></a>'
+        f'<circle class="halo" cx="{x}" cy="{y}" r="{4.5 * unit:.1f}" stroke-width="{3.2 * unit:.2f}"/>'
+        f'<circle cx="{x}" cy="{y}" r="{4.5 * unit:.1f}" stroke-width="{1.5 * unit:.2f}"/></a>'
     )

@@ -134,7 +134,7 @@ def test_an_insufficient_number_is_small_and_its_reasons_are_there() -> None:
 
 def test_cards_show_class_probability_size_and_place(page: str) -> None:
     text = _Page(page).text
-    assert "blast 0.900 ± 0.04 class 0.900 diameter 12.3 µm N : C 0.81 S-0417-a cell 1 x, y 60, 59" in text
+    assert "blast 0.900 ± 0.04 class 0.900 diameter 12.3 µm nucleus 81 % S-0417-a cell 1 x, y 60, 59" in text
     assert page.count('class="scale-bar"') == sum(_FEW.values())
 
 
