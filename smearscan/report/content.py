@@ -6,11 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
+from dataclasses import dataclass
 
 from smearscan.aggregate.differential import list_beside
 from smearscan.aggregate.intervals import clopper_pearson
@@ -19,6 +15,7 @@ from smearscan.records import Interval, PatientResult, SlideResult
 from smearscan.report import wording
 from smearscan.report.gallery import GalleryChoice, choose_gallery
 from smearscan.report.identity import CellKey, NumberedCell, is_called_blast
+from smearscan.report.inputs import CellImage, ReportImages, RunInfo, Thumbnail
 from smearscan.report.wording import FLAGS, FlagWords
 from smearscan.settings import Settings
 
@@ -38,76 +35,6 @@ _MAX_SLIDES = 200
 _MAX_NOTES = 40
 #: Standard deviations of a normal error that hold 95 %.
 _TWO_SIDED_95 = 1.96
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Thumbnail:
-    """A small image of one scan or field: (H, W, 3) uint8 RGB; a level-0 pixel times `scale` is one of its own."""
-
-    pixels: np.ndarray
-    scale: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CellImage:
-    """What is shown of one cell.
-
-    Attributes
-    ----------
-    pixels
-        (H, W, 3) uint8 RGB, usually 450×450, background kept.
-    um_per_px
-        Its scale, for the scale bar; None draws none.
-    attention
-        (h, w) float, 0 to 1, over the same window; None where none was computed.
-    """
-
-    pixels: np.ndarray
-    um_per_px: float | None = None
-    attention: np.ndarray | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ReportImages:
-    """Pictures of a report.
-
-    `thumbnails` by (slide_id, field name; "" for a scan), `gallery` by (slide_id, cell_id). What is
-    missing is shown as missing.
-    """
-
-    thumbnails: Mapping[tuple[str, str], Thumbnail] = field(default_factory=dict)
-    gallery: Mapping[CellKey, CellImage] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class RunInfo:
-    """What made the results; written whole to run.json.
-
-    Attributes
-    ----------
-    weights_digests
-        Package name to sha256 of its weights.
-    stage_seconds
-        Wall-clock seconds per stage, summed over slides.
-    model_cards
-        The cards as read from configs/cards.
-    versions
-        Of the libraries that decide a result: python, torch, numpy, …
-    settings
-        Every knob, as plain values.
-    """
-
-    version: str
-    preset: str
-    settings_digest: str
-    weights_digests: dict[str, str] = field(default_factory=dict)
-    seed: int = 0
-    stage_seconds: dict[str, float] = field(default_factory=dict)
-    model_cards: tuple[dict[str, Any], ...] = ()
-    versions: dict[str, str] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-    started: str = ""
-    n_jobs: int = 1
 
 
 @dataclass(frozen=True, slots=True)
