@@ -132,15 +132,18 @@ def bounding_boxes(hit: Tensor) -> Tensor:
 
 def crop_and_resize(x: Tensor, boxes: Tensor) -> Tensor:
     """Zoom each image (N, C, H, W) into its box (N, 4), bilinearly, to the size it had."""
-    height, width = x.shape[2], x.shape[3]
-    limits = torch.tensor([width, height, width, height], device=x.device, dtype=boxes.dtype)
-    left, top, right, bottom = (boxes / limits * 2 - 1).unbind(1)
-    zero = torch.zeros_like(left)
-    theta = torch.stack(
-        [(right - left) / 2, zero, (right + left) / 2, zero, (bottom - top) / 2, (bottom + top) / 2], dim=1
-    ).reshape(-1, 2, 3)
-    grid = functional.affine_grid(theta, list(x.shape), align_corners=False).to(x.dtype)
+    # Not affine_grid: exported runtimes have no such operation.
+    left, top, right, bottom = boxes.unbind(1)
+    across = _places(left, right, x.shape[3])[:, None, :].expand(-1, x.shape[2], -1)
+    down = _places(top, bottom, x.shape[2])[:, :, None].expand(-1, -1, x.shape[3])
+    grid = torch.stack([across, down], dim=-1).to(x.dtype)
     return functional.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _places(first: Tensor, last: Tensor, n: int) -> Tensor:
+    """Where n pixel centres fall that share out first…last (N,), as (N, n) in -1…1 of an image n px wide."""
+    share = (torch.arange(n, device=first.device) + 0.5) / n
+    return (first[:, None] + share * (last - first)[:, None]) * (2 / n) - 1
 
 
 def vote(probabilities: Tensor) -> Tensor:
