@@ -64,7 +64,7 @@ def readers() -> list[Any]:
 
 def screen_with_meters(scan: Path, preset: str) -> dict[str, float]:
     """One screening with a meter on every part of the floor."""
-    from smearscan.crops import load_segmenter
+    from smearscan.crops import shipped_segmenter
     from smearscan.detect import create_detector
     from smearscan.judge import load_judge
     from smearscan.screening import screen
@@ -72,7 +72,7 @@ def screen_with_meters(scan: Path, preset: str) -> dict[str, float]:
     from smearscan.submission import gather
 
     settings = load_settings(preset)
-    detector, judge, segmenter = create_detector(settings.detect.detector, settings.detect), load_judge(settings.classify), load_segmenter()
+    detector, judge, segmenter = create_detector(settings.detect.detector, settings.detect), load_judge(settings.classify), shipped_segmenter()
     decode, detect, classify, mask = Meter(), Meter(), Meter(), Meter()
     for kind in readers():
         decode.wrap(kind, "_read_level")

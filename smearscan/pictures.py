@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smearscan.crops import cut_crops, load_segmenter, segment_cells
+from smearscan.crops import cut_crops, shipped_segmenter, segment_cells
 from smearscan.judge import load_judge
 from smearscan.records import Crop, PatientResult, SlideResult
 from smearscan.report.content import CellImage, ReportImages, Thumbnail
@@ -62,5 +62,5 @@ def _attention(keys: Sequence[CellKey], crops: dict[CellKey, Crop], settings: Se
     if not keys:
         return {}
     wanted = [crops[key] for key in keys]
-    maps = load_judge(settings.classify).explain(wanted, segment_cells(load_segmenter(), wanted))
+    maps = load_judge(settings.classify).explain(wanted, segment_cells(shipped_segmenter(), wanted))
     return dict(zip(keys, maps, strict=True))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from smearscan.crops import batches_of_neighbours, cut_crops, load_segmenter, segment_cells
+from smearscan.crops import batches_of_neighbours, cut_crops, shipped_segmenter, segment_cells
 from smearscan.detect import create_detector, find_leukocytes, merge_detections
 from smearscan.judgement import describe_cell, describe_slide
 from smearscan.judge import load_judge
@@ -128,7 +128,7 @@ def judge_chunk(chunk: Chunk) -> Outcome:
     with watch.time("crop"), open_slide(field_plan.path) as slide:
         crops = cut_crops(slide, chunk.detections, field_plan.scale)
     with watch.time("mask"):
-        masks = segment_cells(load_segmenter(), crops)
+        masks = segment_cells(shipped_segmenter(), crops)
     with watch.time("classify"):
         verdicts = load_judge(chunk.settings.classify).judge(crops, masks, chunk.normaliser)
     with watch.time("measure"):

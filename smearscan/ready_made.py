@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from smearscan.crops import load_segmenter
+from smearscan.crops import shipped_segmenter
 from smearscan.crops.readymade import ReadyMade, read_ready_made
 from smearscan.errors import SlideError
 from smearscan.geometry import Box
@@ -60,7 +60,7 @@ def _read(path: Path, um_per_px: float | None, cell_um: float | None) -> ReadyMa
     try:
         with open_slide(path) as image:
             rgb = image.read(Box(0, 0, *image.info.size))
-        return read_ready_made(rgb, load_segmenter(), um_per_px, cell_um, str(path))
+        return read_ready_made(rgb, shipped_segmenter(), um_per_px, cell_um, str(path))
     except SlideError as error:
         return error
 

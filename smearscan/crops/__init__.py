@@ -1,8 +1,8 @@
 """Images of single cells: cut, masked, measured, made ready for a network."""
 
 from smearscan.crops.cut import cut_crops
-from smearscan.crops.mask import load_segmenter, segment_cells
+from smearscan.crops.mask import load_segmenter, segment_cells, shipped_segmenter
 from smearscan.crops.measure import measure_cell
 from smearscan.crops.neighbours import batches_of_neighbours
 
-__all__ = ["batches_of_neighbours", "cut_crops", "load_segmenter", "measure_cell", "segment_cells"]
+__all__ = ["batches_of_neighbours", "cut_crops", "load_segmenter", "measure_cell", "segment_cells", "shipped_segmenter"]

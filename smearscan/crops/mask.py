@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -16,13 +17,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from smearscan.crops.network import CellMaskNet, MaskNetPlan
+from smearscan.crops.network import CellMaskNet, MaskNetPlan, folded
 from smearscan.errors import WeightsError
 from smearscan.records import CellMask, Crop
 from smearscan.resources import configs_folder, weights_folder
 
-#: Windows per forward pass; shorter batches are filled up, since results differ in the last bit between shapes.
-BATCH_SIZE = 32
+#: Windows per forward pass; shorter batches are filled up, since results differ in the last bit between shapes. Eight
+#: stay in a core's cache: larger batches take longer per cell, and a lone picture waits for eight.
+BATCH_SIZE = 8
 #: A cell must come this near to the middle of its crop, µm: boxes are rarely off by more.
 _REACH_UM = 2.5
 #: Smaller holes in a nucleus are closed, µm².
@@ -37,13 +39,13 @@ class CellSegmenter:
     Parameters
     ----------
     network
-        In evaluation mode.
+        As trained; a copy with its batch norms folded into the convolutions is what runs.
     is_bfloat16
         Whether to compute in bfloat16; the default is to do so where the processor multiplies in it.
     """
 
     def __init__(self, network: CellMaskNet, is_bfloat16: bool | None = None) -> None:
-        self.network = network.eval().to(memory_format=torch.channels_last)
+        self.network = folded(network).to(memory_format=torch.channels_last)
         self.is_bfloat16 = _multiplies_bfloat16() if is_bfloat16 is None else is_bfloat16
 
     @property
@@ -104,6 +106,12 @@ def load_segmenter(weights: Path | None = None) -> CellSegmenter:
     return CellSegmenter(network)
 
 
+@lru_cache(maxsize=1)
+def shipped_segmenter() -> CellSegmenter:
+    """The shipped segmenter, loaded once a process."""
+    return load_segmenter()
+
+
 def _check_digest(path: Path) -> None:
     card = tomllib.loads((configs_folder() / "cards" / "cellmask.toml").read_text("utf-8"))
     try:
@@ -148,7 +156,7 @@ def network_window(pixels: np.ndarray, um_per_px: float, plan: MaskNetPlan) -> n
 
 
 def _on_crop(chance: np.ndarray, crop: Crop, plan: MaskNetPlan) -> CellMask:
-    chance = central_cell(chance, plan.window_um / plan.side_px)
+    chance = _as_bytes(central_cell(chance, plan.window_um / plan.side_px))
     height, width = crop.pixels.shape[:2]
     zoom = plan.window_um / plan.side_px / crop.um_per_px
     if abs(zoom * plan.side_px - width) < 1 and width == height:
@@ -157,14 +165,19 @@ def _on_crop(chance: np.ndarray, crop: Crop, plan: MaskNetPlan) -> CellMask:
         shift = [(side - zoom * plan.side_px) / 2 + (zoom - 1) / 2 for side in (width, height)]
         matrix = np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]])
         large = cv2.warpAffine(chance, matrix, (width, height), flags=cv2.INTER_LINEAR)
-    cell = large[..., 0] > 0.5
-    return make_mask(cell, (large[..., 1] > 0.5) & cell, crop.um_per_px)
+    cell, nucleus = (large[..., part] > 127 for part in (0, 1))
+    return make_mask(cell, nucleus & cell, crop.um_per_px)
+
+
+def _as_bytes(chance: np.ndarray) -> np.ndarray:
+    """0..1 to uint8, which is enlarged several times faster; 0.5 lies between 127 and 128."""
+    return np.rint(chance * 255).astype(np.uint8)
 
 
 def make_mask(cell: np.ndarray, nucleus: np.ndarray, um_per_px: float) -> CellMask:
     """The record of two (H, W) bool masks."""
     area = um_per_px**2
-    return CellMask(cell, nucleus, np.count_nonzero(cell) * area, np.count_nonzero(nucleus) * area)
+    return CellMask(cell, nucleus, float(np.count_nonzero(cell) * area), float(np.count_nonzero(nucleus) * area))
 
 
 def central_cell(chance: np.ndarray, um_per_px: float) -> np.ndarray:

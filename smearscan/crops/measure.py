@@ -11,6 +11,8 @@ from smearscan.records import CellMask
 
 #: A lobe stands alone once the nucleus is eroded by this part of its largest inner radius.
 _LOBE_DEPTH = 0.55
+#: Shapes are measured at this, µm/px: finer pixels take nine times as long and tell the same.
+_FINEST_UM = 0.13
 #: Smaller remains than this are no lobes, µm².
 _LEAST_LOBE_UM2 = 0.4
 
@@ -46,7 +48,11 @@ def measure_cell(mask: CellMask, um_per_px: float) -> dict[str, float]:
         return measures
     measures["nucleus_diameter_um"] = 2 * math.sqrt(mask.nucleus_area_um2 / math.pi)
     measures["nucleus_to_cytoplasm"] = mask.nucleus_area_um2 / mask.area_um2
-    nucleus = _framed(mask.nucleus)
+    step = max(1, round(_FINEST_UM / um_per_px))
+    um_per_px *= step
+    nucleus = _framed(np.ascontiguousarray(mask.nucleus[step // 2 :: step, step // 2 :: step]))
+    if not nucleus.any():
+        return measures
     points = cv2.findNonZero(nucleus)
     hull = cv2.contourArea(cv2.convexHull(points)) + cv2.arcLength(cv2.convexHull(points), True) / 2 + 1
     measures["nucleus_solidity"] = min(1.0, len(points) / hull)
@@ -61,6 +67,14 @@ def _framed(mask: np.ndarray) -> np.ndarray:
     return np.pad(mask[y : y + height, x : x + width].view(np.uint8), 2)
 
 
+def _solidity(mask: np.ndarray) -> float:
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    hull = cv2.convexHull(np.concatenate(outlines))
+    # The hull runs through the middles of the outermost pixels: half a pixel all around is missing.
+    area = cv2.contourArea(hull) + cv2.arcLength(hull, True) / 2 + 1
+    return min(1.0, cv2.countNonZero(mask) / area)
+
+
 def _eccentricity(mask: np.ndarray) -> float:
     moments = cv2.moments(mask, binaryImage=True)
     spread, skew = (moments["mu20"] + moments["mu02"]) / 2, (moments["mu20"] - moments["mu02"]) / 2
@@ -71,7 +85,7 @@ def _eccentricity(mask: np.ndarray) -> float:
 
 def _count_lobes(mask: np.ndarray, um_per_px: float) -> int:
     depth = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
-    cores = (depth > _LOBE_DEPTH * depth.max()).astype(np.uint8)
-    n_pieces, _, stats, _ = cv2.connectedComponentsWithStats(cores)
-    areas = stats[1:n_pieces, cv2.CC_STAT_AREA] * um_per_px**2
-    return max(1, int(np.count_nonzero(areas >= _LEAST_LOBE_UM2)))
+    _, cores = cv2.threshold(depth, _LOBE_DEPTH * float(depth.max()), 1, cv2.THRESH_BINARY)
+    outlines, _ = cv2.findContours(cores.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    areas = [cv2.contourArea(outline) * um_per_px**2 for outline in outlines]
+    return max(1, sum(area >= _LEAST_LOBE_UM2 for area in areas))
