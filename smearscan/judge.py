@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from smearscan.crops.prepare import CardInput, prepare_input
+from smearscan.crops.whiten import whiten_cell
 from smearscan.errors import SettingsError
 from smearscan.models import ModelCard, Package, infer, load_package
 from smearscan.models.ensemble import disagreement, weighted_sum
@@ -87,6 +88,8 @@ def _prepared(
     images = np.stack([prepare_input(crop, mask, asked, name) for crop, mask in zip(crops, masks, strict=True)])
     if card.input.stain == "slide" and normaliser is not None:
         images = np.stack([normaliser.apply(image) for image in images])
+    if card.input.stain == "cell":
+        images = np.stack([whiten_cell(image) for image in images])
     return images
 
 
