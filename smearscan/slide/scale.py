@@ -1,4 +1,4 @@
-"""µm per pixel of a slide: what its file says, what it was given, else red cells as the ruler.
+"""µm per pixel of a slide: what it was given, what its file says, else red cells as the ruler.
 
 A dried red cell of a healthy adult is about 7.5 µm wide (Bain, Blood Cells). Patients differ, so
 the scale found this way is never better than that spread, and always marked as estimated.
@@ -7,11 +7,8 @@ the scale found this way is never better than that spread, and always marked as 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterator
 
-import cv2
 import numpy as np
 
 from smearscan.errors import ScaleError
@@ -19,56 +16,26 @@ from smearscan.geometry import Box, Mpp, Size
 from smearscan.records import Scale
 from smearscan.settings import ScaleSettings
 from smearscan.slide.base import Slide
-from smearscan.slide.red_cells import RoundCell, find_round_cells
+from smearscan.slide.red_cells import RoundCell
+from smearscan.slide.ruler import (
+    MAX_SIDE_PX,
+    RedCellMeasure,
+    cells_at_best_zoom,
+    measure_red_cells,
+    pooled,
+    scaled,
+)
 
-#: Red cells are measured where they are about this wide; 20 to 90 pixels will do.
-_WANTED_PX = 44.0
-_TOO_SMALL_PX, _TOO_LARGE_PX = 20.0, 90.0
-#: Longest side of an image that is measured, pixels; larger ones are shrunk first, then cut.
-_MAX_SIDE_PX = 1024
-#: Cells of one film within this factor of their median are of one kind.
-_KIND = 1.28
-#: What the method itself gets wrong, relative: blur, threshold, cells that are no discs.
-_METHOD_SD = 0.03
-#: Relative spread of red cells on one film when too few are seen to measure it.
-_USUAL_SPREAD = 0.10
+__all__ = ["RedCellMeasure", "measure_red_cells", "measure_slide", "resolve_scale"]
 
-
-@dataclass(frozen=True, slots=True)
-class RedCellMeasure:
-    """Red cells of one image or slide as a ruler.
-
-    Attributes
-    ----------
-    diameter_px
-        Median diameter, pixels of the image it was measured on.
-    relative_sd
-        Its uncertainty as a share of it, one standard deviation; that of the measurement alone,
-        without the spread between patients.
-    n_red_cells
-        Cells it rests on.
-    """
-
-    diameter_px: float
-    relative_sd: float
-    n_red_cells: int
-
-
-def measure_red_cells(rgb: np.ndarray) -> RedCellMeasure | None:
-    """Median diameter of the red cells on an image of unknown zoom, some 8 to 200 pixels.
-
-    Parameters
-    ----------
-    rgb
-        (H, W, 3) uint8 RGB.
-
-    Returns
-    -------
-    RedCellMeasure or None
-        The best estimate with its uncertainty, however few cells there are; None where there is
-        nothing round at all.
-    """
-    return _pooled([_at_best_zoom(rgb)])
+#: A window as it is measured, pixels, and how much of level 0 it shows: the zoom is unknown.
+_WINDOW_PX = 700
+_ZOOMS = (1, 3)
+#: Places of a scan that are looked at, and cells that are plenty.
+_N_PLACES = 8
+_PLENTY = 120
+#: The survey that finds the film, longest side in pixels, and the side of its squares.
+_SURVEY_PX, _SQUARE_PX = 768, 12
 
 
 def resolve_scale(slide: Slide, given: float | None, settings: ScaleSettings) -> Scale:
@@ -90,108 +57,74 @@ def resolve_scale(slide: Slide, given: float | None, settings: ScaleSettings) ->
         return Scale(Mpp(given, given), "given")
     if slide.info.mpp is not None:
         return Scale(slide.info.mpp, "metadata")
-    measure = measure_slide(slide, settings.min_red_cells)
+    measure = measure_slide(slide)
     remedy = "give the scale with --mpp or the worksheet's column mpp"
     if measure is None or measure.n_red_cells < settings.min_red_cells:
         n = 0 if measure is None else measure.n_red_cells
         needed = settings.min_red_cells
-        raise ScaleError(f"{slide.info.path}: no µm per pixel in the file, and {n} red cells of {needed} needed", remedy)
+        raise ScaleError(
+            f"{slide.info.path}: no µm per pixel in the file, and {n} red cells of {needed} needed", remedy
+        )
     relative_sd = math.hypot(measure.relative_sd, settings.between_patient_sd)
     if relative_sd > settings.max_relative_sd:
         raise ScaleError(
-            f"{slide.info.path}: no µm per pixel in the file, and its red cells give it only to ±{relative_sd:.0%}", remedy
+            f"{slide.info.path}: no µm per pixel in the file, and its red cells give it only to ±{relative_sd:.0%}",
+            remedy,
         )
     mpp = settings.red_cell_diameter_um / measure.diameter_px
     return Scale(Mpp(mpp, mpp), "estimated", relative_sd, measure.n_red_cells)
 
 
-def measure_slide(slide: Slide, min_red_cells: int) -> RedCellMeasure | None:
+def measure_slide(slide: Slide) -> RedCellMeasure | None:
     """Red cells over a handful of windows of a slide, in level-0 pixels; None where there are none.
 
-    A small image is one window. On a scan, windows of three sizes (the zoom is unknown) are read
-    where the film is neither glass nor thick, until enough cells agree.
+    A small image is one window. On a scan, windows are read where the film is neither glass nor
+    thick, at level 0 and thrice as wide, until there are plenty of cells.
     """
     size = slide.info.size
-    if max(size) <= 2 * _MAX_SIDE_PX:
+    if max(size) <= 2 * MAX_SIDE_PX:
         return measure_red_cells(slide.read(Box(0, 0, size.width, size.height)))
-    best: RedCellMeasure | None = None
     found: list[list[RoundCell]] = []
-    for pixels, factor in _windows(slide):
-        found.append([_scaled(cell, factor) for cell in _at_best_zoom(pixels)])
-        best = _pooled(found)
-        if best is not None and best.n_red_cells >= max(120, 4 * min_red_cells) and len(found) >= 4:
+    for place in _places(slide):
+        found.append(_best_of_zooms(slide, place))
+        measure = pooled(found)
+        if measure is not None and measure.n_red_cells >= _PLENTY and len(found) >= _N_PLACES // 2:
             break
-    return best
+    return pooled(found)
 
 
-def _windows(slide: Slide) -> Iterator[tuple[np.ndarray, float]]:
-    raise NotImplementedError
-
-
-def _at_best_zoom(rgb: np.ndarray) -> list[RoundCell]:
-    """Cells of an image in its own pixels, found at the zoom where they are some 44 pixels wide."""
-    side = max(rgb.shape[:2])
-    zoom = min(1.0, _MAX_SIDE_PX / side) if side > 400 else 2.0 if side < 300 else 1.0
+def _best_of_zooms(slide: Slide, place: tuple[float, float]) -> list[RoundCell]:
+    """Red cells around a place at the zoom that shows most of them, in level-0 pixels."""
     best: list[RoundCell] = []
-    for _ in range(3):
-        shown = _zoomed(_middle(rgb, zoom), zoom)
-        cells, explained = find_round_cells(shown)
-        kind = _one_kind(cells)
-        if not kind:
-            break
-        best = [_scaled(cell, 1 / zoom) for cell in kind]
-        width = float(np.median([cell.diameter for cell in kind]))
-        if _TOO_SMALL_PX <= width <= _TOO_LARGE_PX:
-            break
-        wanted = zoom * _WANTED_PX / width
-        if abs(math.log(wanted / zoom)) < 0.3:
-            break
-        zoom = min(4.0, wanted)
+    for zoom in _ZOOMS:
+        side = _WINDOW_PX * zoom
+        box = Box(round(place[0] - side / 2), round(place[1] - side / 2), side, side)
+        pixels = slide.read(box, Size(_WINDOW_PX, _WINDOW_PX))
+        cells = [scaled(cell, float(zoom)) for cell in cells_at_best_zoom(pixels)]
+        if len(cells) > 1.5 * len(best):
+            best = cells
     return best
 
 
-def _middle(rgb: np.ndarray, zoom: float) -> np.ndarray:
-    """The image's middle, no larger than can be measured at this zoom."""
-    side = int(_MAX_SIDE_PX / zoom)
-    top, left = max(0, (rgb.shape[0] - side) // 2), max(0, (rgb.shape[1] - side) // 2)
-    return rgb[top : top + side, left : left + side]
-
-
-def _zoomed(rgb: np.ndarray, zoom: float) -> np.ndarray:
-    if zoom == 1:
-        return rgb
-    size = (max(1, round(rgb.shape[1] * zoom)), max(1, round(rgb.shape[0] * zoom)))
-    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC)
-
-
-def _scaled(cell: RoundCell, factor: float) -> RoundCell:
-    return RoundCell(cell.x * factor, cell.y * factor, cell.diameter * factor, cell.density, cell.arc)
-
-
-def _one_kind(cells: list[RoundCell]) -> list[RoundCell]:
-    """The cells of the size that covers most of the film: platelets are smaller, leukocytes fewer."""
-    if not cells:
-        return []
-    sizes = np.log([cell.diameter for cell in cells])
-    weights = np.array([cell.arc * cell.diameter for cell in cells])
-    reach = math.log(_KIND)
-    support = [float(weights[np.abs(sizes - size) <= reach].sum()) for size in sizes]
-    middle = sizes[int(np.argmax(support))]
-    for _ in range(5):
-        near = np.abs(sizes - middle) <= reach
-        middle = float(np.median(sizes[near]))
-    return [cell for cell, is_near in zip(cells, np.abs(sizes - middle) <= reach, strict=True) if is_near]
-
-
-def _pooled(found: Iterable[list[RoundCell]]) -> RedCellMeasure | None:
-    """One measure from the cells of one or several windows, in one unit."""
-    cells = _one_kind([cell for window in found for cell in window])
-    if not cells:
-        return None
-    sizes = np.log([cell.diameter for cell in cells])
-    n = len(cells)
-    middle = float(np.median(sizes))
-    spread = 1.4826 * float(np.median(np.abs(sizes - middle)))
-    spread = max(spread, _USUAL_SPREAD if n < 8 else 0.03)
-    relative_sd = math.hypot(1.2533 * spread / math.sqrt(n), _METHOD_SD)
-    return RedCellMeasure(math.exp(middle), relative_sd, n)
+def _places(slide: Slide) -> Iterator[tuple[float, float]]:
+    """Middles of windows on thin film, level-0 pixels, spread over the slide, best first."""
+    survey = slide.thumbnail(_SURVEY_PX).astype(np.float64)
+    factor = slide.info.size.width / survey.shape[1]
+    rows, columns = max(1, survey.shape[0] // _SQUARE_PX), max(1, survey.shape[1] // _SQUARE_PX)
+    grey = survey.mean(axis=2)[: rows * _SQUARE_PX, : columns * _SQUARE_PX]
+    squares = grey.reshape(rows, -1, columns, grey.shape[1] // columns).mean(axis=(1, 3))
+    glass = np.percentile(grey, 99.5)
+    stained = glass - squares
+    film = stained > max(6.0, 0.25 * np.percentile(stained, 90))
+    # The monolayer is paler than the thick head and darker than the feathered end.
+    wanted = np.percentile(stained[film], 40) if film.any() else 0.0
+    order = np.argsort(np.where(film, np.abs(stained - wanted), np.inf), axis=None, kind="stable")
+    taken: list[tuple[int, int]] = []
+    apart = max(rows, columns) / 10
+    for index in order[: int(film.sum())]:
+        row, column = divmod(int(index), columns)
+        if all(math.hypot(row - r, column - c) >= apart for r, c in taken):
+            taken.append((row, column))
+            yield (column + 0.5) * _SQUARE_PX * factor, (row + 0.5) * _SQUARE_PX * factor
+        if len(taken) == _N_PLACES:
+            return

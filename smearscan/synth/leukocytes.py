@@ -6,6 +6,7 @@ Guide, and the ICSH grading of morphology, doi:10.1111/ijlh.12327. Blasts are in
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -38,7 +39,7 @@ def _lobes(canvas: Canvas, n: int, reach: float, size: tuple[float, float], turn
         lobe = ellipse(canvas.x, canvas.y, place, (wide, wide * dice.uniform(0.72, 0.95)), dice.angle())
         shape = lobe if shape is None else join(shape, lobe, 0.5)
     assert shape is not None
-    for one, other in zip(places, places[1:], strict=False):
+    for one, other in itertools.pairwise(places):
         shape = join(shape, capsule(canvas.x, canvas.y, one, other, dice.uniform(0.3, 0.7)), 0.4)
     return shape
 
@@ -124,7 +125,9 @@ def monocyte(dice: Dice) -> Drawing:
         canvas.x, canvas.y, _towards(angle, 0.12 * radius), (radius * dice.uniform(0.52, 0.6), radius * 0.72), angle
     )
     notch = _towards(angle + dice.normal(0, 0.3), -radius * dice.uniform(0.42, 0.62))
-    fold = ellipse(canvas.x, canvas.y, notch, (radius * dice.uniform(0.32, 0.5), radius * dice.uniform(0.2, 0.34)), angle)
+    fold = ellipse(
+        canvas.x, canvas.y, notch, (radius * dice.uniform(0.32, 0.5), radius * dice.uniform(0.2, 0.34)), angle
+    )
     nucleus = carve(nucleus, fold, 0.9)
     where = canvas.chromatin(np.maximum(nucleus, cell + 0.3), dice.uniform(0.72, 0.85), 1.1, 0.24)
     crease = capsule(canvas.x, canvas.y, notch, _towards(angle, 0.3 * radius), 0.12)
@@ -171,6 +174,8 @@ def erythroblast(dice: Dice) -> Drawing:
     canvas.lay(RED_CELL, 0.25 + 0.7 * ripeness, inside)
     share = dice.uniform(0.48, 0.66) - 0.06 * ripeness
     place = _towards(dice.angle(), (1 - share) * radius * dice.uniform(0.1, 0.7))
-    nucleus = ellipse(canvas.x, canvas.y, place, (share * radius, share * radius * dice.uniform(0.92, 1.0)), dice.angle())
+    nucleus = ellipse(
+        canvas.x, canvas.y, place, (share * radius, share * radius * dice.uniform(0.92, 1.0)), dice.angle()
+    )
     canvas.chromatin(nucleus, dice.uniform(1.05, 1.3), 1.0, 0.28)
     return canvas.finish(cell)

@@ -112,7 +112,9 @@ class Painter:
         whole = Box(0, 0, self.size.width, self.size.height)
         zones = [zone_of(t) for t in self.placement.film.at(cells.x_um, cells.y_um).tolist()]
         found = []
-        for sprite, (x, y), cell_class, zone in zip(sprites, self._corners(cells, sprites), classes, zones, strict=True):
+        for sprite, (x, y), cell_class, zone in zip(
+            sprites, self._corners(cells, sprites), classes, zones, strict=True
+        ):
             drawn = Box(x + sprite.box.x, y + sprite.box.y, sprite.box.width, sprite.box.height)
             seen = drawn.intersection(whole)
             if seen is not None and seen.area * 3 >= drawn.area:

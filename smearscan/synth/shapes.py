@@ -40,9 +40,7 @@ def _enlarge(small: np.ndarray, shape: tuple[int, int], step: int) -> np.ndarray
     return cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)[: shape[0], : shape[1]]
 
 
-def warp(
-    dice: Dice, x: np.ndarray, y: np.ndarray, amount_um: float, scale_um: float
-) -> tuple[np.ndarray, np.ndarray]:
+def warp(dice: Dice, x: np.ndarray, y: np.ndarray, amount_um: float, scale_um: float) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates pushed about by smooth noise: what is drawn on them has uneven outlines."""
     shape = (x.shape[0], x.shape[1])
     return x + amount_um * smooth_noise(dice, shape, scale_um), y + amount_um * smooth_noise(dice, shape, scale_um)

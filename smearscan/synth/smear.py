@@ -132,9 +132,7 @@ class Smear:
 
     def _make_painter(self) -> Painter:
         options = self.options
-        film = Film(
-            self.size.width * self.mpp, self.size.height * self.mpp, self.seed, self.layout, options.thickness
-        )
+        film = Film(self.size.width * self.mpp, self.size.height * self.mpp, self.seed, self.layout, options.thickness)
         recipe = Recipe(options.blast_fraction, options.cells_per_mm2, options.platelets_per_mm2, options.touching)
         if options.normal is not None:
             recipe.normal.clear()

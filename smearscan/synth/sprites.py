@@ -128,9 +128,7 @@ class SpriteBank:
         Drawings per class; each comes in eight turns.
     """
 
-    def __init__(
-        self, laboratory: Laboratory, mpp: float, seed: int, red_cell_um: float, n_variants: int = 64
-    ) -> None:
+    def __init__(self, laboratory: Laboratory, mpp: float, seed: int, red_cell_um: float, n_variants: int = 64) -> None:
         self.laboratory = laboratory
         self.mpp = mpp
         self.seed = seed
