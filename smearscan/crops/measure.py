@@ -53,9 +53,7 @@ def measure_cell(mask: CellMask, um_per_px: float) -> dict[str, float]:
     nucleus = _framed(np.ascontiguousarray(mask.nucleus[step // 2 :: step, step // 2 :: step]))
     if not nucleus.any():
         return measures
-    points = cv2.findNonZero(nucleus)
-    hull = cv2.contourArea(cv2.convexHull(points)) + cv2.arcLength(cv2.convexHull(points), True) / 2 + 1
-    measures["nucleus_solidity"] = min(1.0, len(points) / hull)
+    measures["nucleus_solidity"] = _solidity(nucleus)
     measures["nucleus_eccentricity"] = _eccentricity(nucleus)
     measures["n_lobes"] = float(_count_lobes(nucleus, um_per_px))
     return measures

@@ -7,11 +7,13 @@ centre tells the network which of several touching cells is meant.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 #: Order of the output channels.
 CLASSES = ("background", "cytoplasm", "nucleus")
@@ -83,3 +85,14 @@ class CellMaskNet(nn.Module):
         for block, skip in zip(self.up, reversed(skips[:-1]), strict=True):
             x = block(torch.cat((functional.interpolate(x, scale_factor=2.0), skip), dim=1))
         return functional.pixel_shuffle(self.head(x), 2)
+
+
+def folded(network: CellMaskNet) -> CellMaskNet:
+    """A copy in evaluation mode whose batch norms are folded into the convolutions before them: same results, faster."""
+    network = copy.deepcopy(network).eval()
+    for block in network.modules():
+        for first in (0, 3) if isinstance(block, _Block) else ():
+            convolution, norm = block[first], block[first + 1]
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                block[first], block[first + 1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+    return network

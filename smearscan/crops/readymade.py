@@ -34,10 +34,12 @@ from smearscan.records import CellMask, Crop
 
 #: Diameter assumed of a cell whose picture has no scale, µm: between a small lymphocyte (9) and a monocyte (16).
 TYPICAL_CELL_UM = 12.0
+#: Fewer pixels show no cell.
+_LEAST_PX = 16
 #: Diameters that leukocytes have on a dried film, µm.
 _PLAUSIBLE_UM = (5.0, 26.0)
 #: Widths that an unscaled picture may have, µm: tried in one batch, the one whose cell comes out typical is taken.
-_TRIED_UM = tuple(10.0 * 1.09**step for step in range(BATCH_SIZE))
+_TRIED_UM = tuple(10.0 * 1.19**step for step in range(2 * BATCH_SIZE))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,11 +90,12 @@ def read_ready_made(
     UnsupportedImageError
         If the picture is too small to hold a cell.
     """
-    if min(rgb.shape[:2]) < 16:
-        raise UnsupportedImageError(f"{name} is smaller than 16 px", "give a picture of a whole cell")
+    if min(rgb.shape[:2]) < _LEAST_PX:
+        raise UnsupportedImageError(f"{name} is smaller than {_LEAST_PX} px", "give a picture of a whole cell")
     on_black = is_on_black(rgb)
     cell = mask_from_black(rgb) if on_black else np.zeros(rgb.shape[:2], bool)
     scale, has_scale, notes = _find_scale(rgb, cell, on_black, segmenter, um_per_px, cell_um)
+    _check_scale(rgb, scale, name)
     crop = _as_crop(rgb, scale, _middle_of(cell, rgb), on_black)
     mask = segment_cells(segmenter, [crop])[0]
     if on_black:
@@ -101,6 +104,16 @@ def read_ready_made(
     elif mask.area_um2 == 0:
         notes += ("no cell found in the middle of the picture",)
     return ReadyMade(crop, mask, on_black, has_scale, notes)
+
+
+def _check_scale(rgb: np.ndarray, um_per_px: float, name: str) -> None:
+    """Refuse a scale at which the picture holds no cell: it would be stretched beyond memory, or be a dot."""
+    width_um = max(rgb.shape[:2]) * um_per_px
+    if not (math.isfinite(width_um) and width_um >= _PLAUSIBLE_UM[0] and WINDOW_UM / um_per_px >= _LEAST_PX):
+        raise UnsupportedImageError(
+            f"{name} is {width_um:.3g} µm wide at {um_per_px:.3g} µm/px",
+            "give the scale of the picture in µm per pixel",
+        )
 
 
 def _find_scale(
@@ -137,7 +150,7 @@ def _diameter(cell: np.ndarray) -> float | None:
 def measure_diameter_px(rgb: np.ndarray, segmenter: CellSegmenter) -> float | None:
     """Diameter of the central cell of a picture without scale, px; None where no width shows one.
 
-    The network is shown the picture as if it were 10, 10.9, … 145 µm wide. Of the widths at which it finds a cell
+    The network is shown the picture as if it were 10, 11.9, … 136 µm wide. Of the widths at which it finds a cell
     of plausible size, those within a third of the typical one vote; their median is taken.
     """
     side = min(rgb.shape[:2])
@@ -170,7 +183,7 @@ def _as_crop(rgb: np.ndarray, um_per_px: float, centre: tuple[float, float], on_
     window = Box(round(centre[0] - side / 2), round(centre[1] - side / 2), side, side)
     height, width = rgb.shape[:2]
     inside = window.intersection(Box(0, 0, width, height))
-    canvas = np.full((side, side, 3), 0 if on_black else 255, np.uint8)
+    canvas: np.ndarray = np.full((side, side, 3), 0 if on_black else 255, np.uint8)
     if inside is not None:
         y, x = inside.y - window.y, inside.x - window.x
         canvas[y : y + inside.height, x : x + inside.width] = rgb[inside.y : inside.bottom, inside.x : inside.right]

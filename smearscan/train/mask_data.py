@@ -27,6 +27,10 @@ from smearscan.train.mask_stain import (
 SIDE_PX = 128
 WINDOW_UM = 29.0
 UM_PER_PX = WINDOW_UM / SIDE_PX
+#: Share of windows that are black around their cell, and of those, how many are dark as C-NMC's are.
+_BLACK, _DARK = 0.1, 0.6
+#: Share of windows that end at a slide's edge.
+_CUT_OFF = 0.06
 #: Share of windows without a cell, and the free diameter in their middle, µm.
 _EMPTY, _EMPTY_ROOM_UM = 0.05, 12.0
 
@@ -113,16 +117,30 @@ def draw_window(source: MaskSource, rng: np.random.Generator) -> tuple[np.ndarra
     diameter_um = float(np.clip(rng.lognormal(np.log(11.5), 0.28), 6.5, 22))
     offset = rng.normal(0, 0.7, 2) / UM_PER_PX
     density, masks = _place(cell, diameter_um, offset, rng)
-    if source.fields and rng.random() < 0.6:
+    if source.fields and rng.random() < 0.5:
         density = _on_field(source, cell, density, masks, diameter_um, offset, rng)
     elif source.fields and rng.random() < 0.75:
         density = _own_surroundings(source, cell, density, masks, rng)
     label = (masks[..., 0] > 0.5).astype(np.uint8) + (masks[..., 1] > 0.5)
-    return _degrade(density, label, rng), label
+    rgb = _degrade(density, label, rng)
+    return _cut_off(rgb, label, rng) if rng.random() < _CUT_OFF else (rgb, label)
+
+
+def _cut_off(rgb: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The window of a cell at a slide's edge: white from a column on, which belongs to no cell."""
+    first = round(SIDE_PX / 2 + rng.uniform(0.5, 10) / UM_PER_PX)
+    turns = int(rng.integers(4))
+    rgb, label = np.rot90(rgb, turns).copy(), np.rot90(label, turns).copy()
+    rgb[:, first:], label[:, first:] = 255, 0
+    return rgb, label
 
 
 def _empty_window(source: MaskSource, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A window with red cells or glass in the middle: the network must learn to find nothing."""
+    """A window with red cells or glass in the middle, or of one colour: the network must learn to find nothing."""
+    if rng.random() < 0.3:
+        flat = np.full((SIDE_PX, SIDE_PX, 3), rng.integers(0, 256, 3), np.uint8)
+        flat = flat * np.uint8(rng.random() > 0.2)
+        return flat, np.zeros((SIDE_PX, SIDE_PX), np.uint8)
     place = source.fields[rng.integers(len(source.fields))]
     density = _field_window(place, _EMPTY_ROOM_UM, np.zeros(2), rng)
     label = np.zeros((SIDE_PX, SIDE_PX), np.uint8)
@@ -252,7 +270,9 @@ def _degrade(density: np.ndarray, label: np.ndarray, rng: np.random.Generator, m
     if side < SIDE_PX:
         method = cv2.INTER_CUBIC if rng.random() < 0.5 else cv2.INTER_LINEAR
         rgb = cv2.resize(rgb, (SIDE_PX, SIDE_PX), interpolation=method)
-    if may_be_black and rng.random() < 0.06:
+    if may_be_black and rng.random() < _BLACK:
         grown = cv2.dilate((label > 0).astype(np.uint8), np.ones((3, 3), np.uint8), iterations=int(rng.integers(0, 4)))
         rgb = rgb * grown[..., None]
+        if rng.random() < _DARK:
+            rgb = (rgb * rng.uniform(0.45, 0.9)).astype(np.uint8)
     return rgb

@@ -14,12 +14,14 @@ import numpy as np
 
 from smearscan.crops.mask import CellSegmenter, central_cell
 from smearscan.train.mask_data import UM_PER_PX, LabelledCell, label_cell
-from smearscan.train.mask_stain import nuclear_contrast, to_density
+from smearscan.train.mask_stain import to_density
 
 #: Least Dice between the mean mask and that of every view.
 _LEAST_CELL, _LEAST_NUCLEUS = 0.93, 0.88
 #: Least overlap (IoU) of the mask's rectangle and a known box.
 _LEAST_BOX = 0.72
+#: Least difference of green and blue density between nucleus and surroundings: red cells have none.
+_LEAST_VIOLET = 0.16
 _KEPT_SIDE = 256
 
 
@@ -55,9 +57,10 @@ def pseudo_cell(
     side = min(_KEPT_SIDE, window.shape[0])
     rgb = cv2.resize(window, (side, side), interpolation=cv2.INTER_AREA)
     cell, nucleus = (cv2.resize(mask.astype(np.float32), (side, side)) > 0.5 for mask in masks)
-    contrast = nuclear_contrast(to_density(rgb))
-    if np.median(contrast[nucleus]) < np.median(contrast[~cell]) + 0.12:
-        return None  # as pale as a red cell
+    density = to_density(rgb)
+    violet = density[..., 1] - density[..., 2]
+    if np.median(violet[nucleus]) < np.median(violet[~cell]) + _LEAST_VIOLET:
+        return None  # a red cell
     return label_cell(name, rgb, cell, nucleus)
 
 
