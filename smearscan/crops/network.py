@@ -88,7 +88,7 @@ class CellMaskNet(nn.Module):
 
 
 def folded(network: CellMaskNet) -> CellMaskNet:
-    """A copy in evaluation mode whose batch norms are folded into the convolutions before them: same results, faster."""
+    """A copy for inference whose batch norms are folded into the convolutions before them: same results, faster."""
     network = copy.deepcopy(network).eval()
     for block in network.modules():
         for first in (0, 3) if isinstance(block, _Block) else ():

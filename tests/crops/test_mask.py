@@ -23,7 +23,7 @@ from smearscan.crops.mask import (
     network_window,
     segment_cells,
 )
-from smearscan.crops.network import CellMaskNet, MaskNetPlan
+from smearscan.crops.network import CellMaskNet, MaskNetPlan, folded
 from smearscan.errors import WeightsError
 from smearscan.geometry import Box
 from smearscan.records import Crop
@@ -227,3 +227,17 @@ def test_masks_measure_in_um() -> None:
     square[5:15, 5:15] = True
     mask = make_mask(square, cv2.erode(square.astype(np.uint8), np.ones((3, 3))) > 0, 0.5)
     assert (mask.area_um2, mask.nucleus_area_um2) == (25.0, 16.0)
+
+
+def test_folded_norms_change_no_result() -> None:
+    """The network that runs is the one that was trained, within rounding."""
+    import torch
+
+    torch.manual_seed(0)
+    trained = CellMaskNet()
+    with torch.no_grad():
+        for _ in range(2):
+            trained(torch.rand(4, 3, 128, 128))  # gives the norms statistics of their own
+    images = torch.rand(2, 3, 128, 128)
+    with torch.inference_mode():
+        assert torch.allclose(trained.eval()(images), folded(trained)(images), atol=1e-4)

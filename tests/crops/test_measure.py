@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -35,7 +37,7 @@ def test_lobes_joined_by_bridges_are_counted(n: int) -> None:
     places = [(150 + round(60 * np.cos(a)), 150 + round(60 * np.sin(a))) for a in np.arange(n) * np.pi / 2]
     for place in places:
         cv2.circle(canvas, place, 28, 1, -1)
-    for one, two in zip(places, places[1:], strict=False):
+    for one, two in itertools.pairwise(places):
         cv2.line(canvas, one, two, 1, 8)
     assert measure_cell(make_mask(disc(300, 260), canvas > 0, 0.064), 0.064)["n_lobes"] == n
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -139,11 +141,11 @@ def test_a_nucleus_by_threshold_is_the_darker_part() -> None:
     assert not nucleus_by_threshold(picture, np.zeros((200, 200), bool)).any()
 
 
-def test_real_cnmc_pictures_keep_their_scale_and_show_cells(segmenter: CellSegmenter, shared_data) -> None:  # type: ignore[no-untyped-def]
-    """All 42: black, 450 px, a cell of 6 to 20 µm with a nucleus that fills most of it."""
-    files = sorted((shared_data / "cnmc" / "sample").glob("*.bmp"))
+def test_real_cnmc_pictures_keep_their_scale(segmenter: CellSegmenter, shared_data: Path) -> None:
+    """Every third of the 42: black, 450 px, a cell of 6 to 20 µm with a nucleus that fills most of it."""
+    files = sorted((shared_data / "cnmc" / "sample").glob("*.bmp"))[::3]
     made = [read_ready_made(cv2.imread(str(file))[..., ::-1].copy(), segmenter) for file in files]
-    assert len(made) == 42
+    assert len(made) == 14
     assert all(one.is_on_black and one.has_scale for one in made)
     sizes = [_diameter(one) for one in made]
     assert min(sizes) > 6
