@@ -11,6 +11,8 @@ import numpy as np
 
 #: Share of the pixels, the brightest, that are taken for glass.
 _GLASS_SHARE = 0.05
+#: Mean density at which glass may end: above a camera's noise, below half a normal red cell.
+_GLASS_ENDS = (0.025, 0.06)
 #: Darker than this in all channels is no stain but a mask or the outside of a field of view.
 _BLACK = 10
 
@@ -63,7 +65,15 @@ def background_white(rgb: np.ndarray) -> np.ndarray:
     return np.maximum(np.median(glass, axis=0), 1.0)
 
 
-def is_stained(rgb: np.ndarray, white: np.ndarray, min_density: float) -> np.ndarray:
-    """(...) bool: denser than `min_density` (mean over channels), and not black."""
-    is_dense = optical_density(rgb, white).mean(axis=-1) >= min_density
-    return is_dense & (rgb.max(axis=-1) > _BLACK)
+def is_stained(rgb: np.ndarray, white: np.ndarray) -> np.ndarray:
+    """(...) bool: denser than glass, and not black.
+
+    Glass ends at an eighth of the density of the slide's densest pixels: a faint slide's red cells are as
+    faint as a dense slide's dirt. A camera's noise is never stain.
+    """
+    density = optical_density(rgb, white).mean(axis=-1)
+    is_lit = rgb.max(axis=-1, initial=0) > _BLACK
+    if not is_lit.any():
+        return is_lit
+    line = np.clip(np.quantile(density[is_lit], 0.99) / 8, *_GLASS_ENDS)
+    return is_lit & (density >= line)

@@ -13,8 +13,6 @@ import numpy as np
 from smearscan.stain.reference import REFERENCE, StainReference
 from smearscan.stain.strata import find_nuclear
 
-#: Paler pixels have no direction.
-_MIN_DENSITY = 0.10
 #: The extreme directions are taken at these percentiles of the angle.
 _EXTREMES = (1.0, 99.0)
 #: Vectors closer than this are one stain, degrees.
@@ -29,7 +27,7 @@ def stain_vectors(density: np.ndarray) -> np.ndarray | None:
     density
         (N, 3) float optical densities of stained pixels.
     """
-    dense = _balanced(density[density.mean(axis=1) >= _MIN_DENSITY].astype(np.float64))
+    dense = _balanced(density.astype(np.float64))
     if dense is None:
         return None
     _, axes = np.linalg.eigh(dense.T @ dense)

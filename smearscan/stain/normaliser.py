@@ -15,7 +15,6 @@ from smearscan.stain.density import density_table, is_stained, optical_density
 from smearscan.stain.macenko import macenko_matrix, stain_strength, stain_vectors
 from smearscan.stain.reference import REFERENCE, WHITE, StainReference, stain_distance
 from smearscan.stain.reinhard import reinhard_gains, reinhard_table
-from smearscan.stain.sample import MIN_DENSITY
 from smearscan.stain.strata import describe_stain
 
 Method = Literal["reinhard", "macenko", "none"]
@@ -130,7 +129,7 @@ def fit_normaliser(
     white = WHITE.copy() if background_rgb is None else np.maximum(np.asarray(background_rgb, dtype=np.float64), 1.0)
     assumed = ("the slide's white was not measured: 255 is assumed",) if background_rgb is None else ()
     pixels = foreground_rgb.reshape(-1, 3)
-    density = optical_density(pixels[is_stained(pixels, white, MIN_DENSITY)], white)
+    density = optical_density(pixels[is_stained(pixels, white)], white)
     found = describe_stain(density)
     if found is None:
         reason = "no nuclei beside other stained pixels to fit the stain on"

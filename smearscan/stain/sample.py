@@ -12,9 +12,6 @@ import numpy as np
 
 from smearscan.stain.density import background_white, is_stained
 
-#: Mean optical density from which a pixel is stained: half of a pale red cell's.
-MIN_DENSITY = 0.06
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StainSample:
@@ -52,7 +49,7 @@ def sample_stain(tiles: Iterable[np.ndarray], max_px: int = 500_000, px_per_tile
     taken = [evenly(tile.reshape(-1, 3), px_per_tile) for tile in tiles]
     pixels = np.concatenate(taken) if taken else np.empty((0, 3), np.uint8)
     white = background_white(pixels)
-    foreground = pixels[is_stained(pixels, white, MIN_DENSITY)]
+    foreground = pixels[is_stained(pixels, white)]
     return StainSample(evenly(foreground, max_px), white)
 
 
