@@ -25,7 +25,7 @@ _MAX_ASPECT = 1.7
 _NUCLEUS = 1.7
 _MAX_NUCLEUS = 0.2
 #: Excess of density in green that marks azure on chromatin: absolute, and as a share of the mean of all channels.
-_AZURE, _AZURE_SHARE = 0.26, 0.45
+_AZURE, _AZURE_SHARE = 0.25, 0.3
 #: Red cells are hardly ever as dense as this, nuclei mostly are (natural logarithm, mean of channels).
 _MAX_LEVEL = 0.7
 #: Optical density that unevenness of the light and the camera's noise reach.

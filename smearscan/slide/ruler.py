@@ -15,7 +15,7 @@ from smearscan.slide.red_cells import RoundCell, find_round_cells
 _WANTED_PX = 44.0
 _TOO_SMALL_PX, _TOO_LARGE_PX = 20.0, 90.0
 #: Longest side of an image that is measured, pixels; larger ones are shrunk first, then cut.
-MAX_SIDE_PX = 1024
+MAX_SIDE_PX = 720
 #: Images are enlarged at most so far, in such steps while nothing is found.
 _MAX_ZOOM, _STEP = 4.0, 2.0
 #: Longest side of the first look, which only finds the zoom.

@@ -18,7 +18,6 @@ from smearscan.settings import ScaleSettings
 from smearscan.slide.base import Slide
 from smearscan.slide.red_cells import RoundCell
 from smearscan.slide.ruler import (
-    MAX_SIDE_PX,
     RedCellMeasure,
     cells_at_best_zoom,
     measure_red_cells,
@@ -31,6 +30,8 @@ __all__ = ["RedCellMeasure", "measure_red_cells", "measure_slide", "resolve_scal
 #: A window as it is measured, pixels, and how much of level 0 it shows: the zoom is unknown.
 _WINDOW_PX = 700
 _ZOOMS = (1, 3)
+#: Images up to this side are one window.
+_ONE_WINDOW_PX = 2048
 #: Places of a scan that are looked at, and cells that are plenty.
 _N_PLACES = 8
 _PLENTY = 120
@@ -82,7 +83,7 @@ def measure_slide(slide: Slide) -> RedCellMeasure | None:
     thick, at level 0 and thrice as wide, until there are plenty of cells.
     """
     size = slide.info.size
-    if max(size) <= 2 * MAX_SIDE_PX:
+    if max(size) <= _ONE_WINDOW_PX:
         return measure_red_cells(slide.read(Box(0, 0, size.width, size.height)))
     found: list[list[RoundCell]] = []
     for place in _places(slide):
@@ -103,6 +104,8 @@ def _best_of_zooms(slide: Slide, place: tuple[float, float]) -> list[RoundCell]:
         cells = [scaled(cell, float(zoom)) for cell in cells_at_best_zoom(pixels)]
         if len(cells) > 1.5 * len(best):
             best = cells
+        if len(best) >= _PLENTY / _N_PLACES:
+            break
     return best
 
 

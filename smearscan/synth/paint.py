@@ -123,18 +123,26 @@ class Painter:
 
     def _seen_by_camera(self, image: np.ndarray, box: Box) -> np.ndarray:
         if self._light is not None:
-            image = cv2.multiply(image, _repeat(self._light, box), scale=1 / 255)
-        image = cv2.add(image, _repeat(self._brighter, box))
-        return cv2.subtract(image, _repeat(self._darker, box))
+            for part, light in _under(image, box, self._light):
+                cv2.multiply(part, light, dst=part, scale=1 / 255)
+        for part, brighter in _under(image, box, self._brighter):
+            cv2.add(part, brighter, dst=part)
+        for part, darker in _under(image, box, self._darker):
+            cv2.subtract(part, darker, dst=part)
+        return image
 
 
-def _repeat(pattern: np.ndarray, box: Box) -> np.ndarray:
-    """A pattern that covers the whole smear again and again, cut to a rectangle."""
-    rows = np.arange(box.y, box.bottom) % pattern.shape[0]
-    columns = np.arange(box.x, box.right) % pattern.shape[1]
-    if len(columns) == pattern.shape[1] and columns[0] == 0:
-        return np.ascontiguousarray(pattern[rows])
-    return np.ascontiguousarray(pattern[rows][:, columns])
+def _under(image: np.ndarray, box: Box, pattern: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Parts of a rectangle's pixels, each with what lies on it of a pattern that covers the smear again and again."""
+    height, width = pattern.shape[:2]
+    for top in range(box.y - box.y % height, box.bottom, height):
+        for left in range(box.x - box.x % width, box.right, width):
+            seen = box.intersection(Box(left, top, width, height))
+            if seen is not None:
+                yield (
+                    image[seen.y - box.y : seen.bottom - box.y, seen.x - box.x : seen.right - box.x],
+                    pattern[seen.y - top : seen.bottom - top, seen.x - left : seen.right - left],
+                )
 
 
 def _falling_light(field_of_view: Size, bank: SpriteBank) -> np.ndarray | None:
