@@ -24,7 +24,8 @@ _LIGHT_UM, _MAX_FALL = 40.0, 0.7
 
 #: Darker than this is no transmitted light.
 _MIN_WHITE = 40
-_DARK_BACKGROUND = 0.15
+#: Most of a stained film lets more light through than this, in some channel; white has all three.
+_DARK_BACKGROUND, _ONE_COLOUR = 0.15, 0.2
 
 #: Channels that never differ by more than this hold no colour.
 MAX_GREY = 3
@@ -69,13 +70,14 @@ def check_light(path: str, white: np.ndarray, histogram: np.ndarray) -> None:
     EmptySlideError
         If it is black.
     UnsupportedImageError
-        If most of it is dark beside a bright rest.
+        If most of it is dark beside a bright rest, or its white lacks a channel.
     """
     if white.max() < _MIN_WHITE:
         raise EmptySlideError(f"{path} is black", "check the lamp and the export")
-    cumulated = np.cumsum(histogram[GREEN])
-    median = int(np.searchsorted(cumulated, cumulated[-1] / 2))
-    if median < _DARK_BACKGROUND * white[GREEN]:
+    medians = [int(np.searchsorted(np.cumsum(channel), channel.sum() / 2)) for channel in histogram]
+    # In every channel: a field full of nuclei is as dark in green, but lets red and blue pass.
+    is_dark = all(median <= _DARK_BACKGROUND * light for median, light in zip(medians, white, strict=True))
+    if is_dark or white.min() < _ONE_COLOUR * white.max():
         raise UnsupportedImageError(
             f"{path} is bright on a dark background, as fluorescence is", "scan the stained smear in transmitted light"
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,9 @@ _FILLED_WHITE, _FILLED_BLACK = 254, 3
 #: Distance over which brightness is compared, µm: from a red cell into the gap beside it.
 _CONTRAST_UM = 8.0
 
+#: Values of the joint histogram are counted in steps of this: 32 for each channel.
+JOINT_STEP = 8
+
 #: Side of a block, µm: two red cells, so that in a monolayer a gap shows in nearly every one.
 _BLOCK_UM = 16.0
 
@@ -33,6 +37,8 @@ class Survey:
     ----------
     histograms : ndarray
         (tiles, 3, 256) int64, pixels by value for R, G, B; filled-in pixels are left out.
+    joint : ndarray
+        (tiles, 32, 32) int64, pixels by value of green and of blue, in steps of `JOINT_STEP`.
     contrast : ndarray
         (tiles, 256) int64, pairs of pixels 8 µm apart by their difference in green.
     brightest, darkest : ndarray
@@ -47,6 +53,7 @@ class Survey:
 
     tiles: tuple[Tile, ...]
     histograms: np.ndarray
+    joint: np.ndarray
     contrast: np.ndarray
     brightest: np.ndarray
     darkest: np.ndarray
@@ -68,23 +75,28 @@ def survey_slide(slide: Slide, rows: Sequence[Sequence[Tile]], mpp: Mpp, um_per_
         for tile in row:
             left, right = round(tile.core.x * factor), round(tile.core.right * factor)
             seen.append(_measure(pixels[:, left : max(right, left + 1)], um))
-    histograms, contrast, brightest, darkest, n_px, colour = zip(*seen, strict=True)
+    *arrays, n_px, colour = zip(*seen, strict=True)
     tiles = tuple(tile for row in rows for tile in row)
-    blocks = np.stack(brightest), np.stack(darkest)
-    return Survey(tiles, np.stack(histograms), np.stack(contrast), *blocks, np.array(n_px), um * um, max(colour))
+    histograms, joint, contrast, brightest, darkest = (np.stack(array) for array in arrays)
+    return Survey(
+        tiles, histograms, joint, contrast, brightest, darkest, np.array(n_px), px_um2=um * um, max_colour=max(colour)
+    )
 
 
-def _measure(pixels: np.ndarray, um: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, int]:
+def _measure(pixels: np.ndarray, um: float) -> tuple[Any, ...]:
+    """One tile's row of a `Survey`, in the order of its fields."""
     high, low = pixels.max(axis=2), pixels.min(axis=2)
     is_filled = (low >= _FILLED_WHITE) | (high <= _FILLED_BLACK)
     kept = pixels[~is_filled]
     histograms = np.stack([_histogram(kept[:, channel]) for channel in range(3)])
+    pairs = kept[:, 1].astype(np.intp) // JOINT_STEP * 32 + kept[:, 2] // JOINT_STEP
+    joint = np.bincount(pairs, minlength=32 * 32).reshape(32, 32)
     lag = max(1, round(_CONTRAST_UM / um))
     green = pixels[..., 1].astype(np.int16)
     steps = np.abs(green[:, lag:] - green[:, :-lag])[~(is_filled[:, lag:] | is_filled[:, :-lag])]
     blocks = _blocks(pixels[..., 1], max(1, round(_BLOCK_UM / um)))
     brightest, darkest = _histogram(blocks.max(axis=(1, 3))), _histogram(blocks.min(axis=(1, 3)))
-    return histograms, _histogram(steps), brightest, darkest, high.size, int((high - low).max())
+    return histograms, joint, _histogram(steps), brightest, darkest, high.size, int((high - low).max())
 
 
 def _histogram(values: np.ndarray) -> np.ndarray:
