@@ -42,7 +42,7 @@ def test_a_scan_is_screened_and_its_report_named(screened: Run) -> None:
 def test_almost_every_true_leukocyte_is_found_once(screened: Run, scan_tif: Path) -> None:
     from smearscan.classes import COUNTED
 
-    truth = [cell.box for cell in read_truth(scan_tif) if cell.cell_class in COUNTED]
+    truth = [cell.box for cell in read_truth(scan_tif.with_suffix(".truth.csv")) if cell.cell_class in COUNTED]
     found = [(float(r["x_px"]) + float(r["width_px"]) / 2, float(r["y_px"]) + float(r["height_px"]) / 2)
              for r in screened.rows("cells.csv")]  # fmt: skip
     hits = [sum(box.x <= x < box.right and box.y <= y < box.bottom for x, y in found) for box in truth]
