@@ -1,0 +1,125 @@
+"""Which cells teach blast or not, how often each is drawn, and how a batch is made of them.
+
+Positives are Taleqani's malignant fields, negatives its benign ones and normal blood of five other laboratories, so
+that "another laboratory" is not the only thing that "not a blast" can mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from smearscan.models.cards import InputCard
+from smearscan.train.cells import CellTable, is_smudge
+from smearscan.train.fit import Batch, soft_targets
+from smearscan.train.restain import Restainer, Strength
+from smearscan.train.windows import degraded, masked_pictures
+
+CLASSES = ("other", "blast")
+INPUT = InputCard(
+    window_um=29.0,
+    um_per_px=29.0 / 64,
+    side_px=64,
+    background="black",
+    coarsest_um_per_px=0.62,
+    stain="cell",
+    mean=(128 / 255,) * 3,
+    sd=(40 / 255,) * 3,
+)
+#: Half of a batch is left near its own laboratory's look, half is carried far from it.
+NEAR = Strength(scale=0.06, blur_px=0.9, mix=0.05, gain=0.10, offset=0.02)
+FAR = Strength(scale=0.10, blur_px=1.3, mix=0.15, gain=0.25, offset=0.05)
+#: A positive must at least look like a nucleated round cell: nucleus in µm, nucleus to cytoplasm.
+_LEAST_NUCLEUS_UM, _LEAST_NUCLEAR_SHARE = 7.0, 0.5
+_SHARES = {"Benign": 0.50, "pbc": 0.20, "raabin": 0.10, "bccd": 0.10, "seg1": 0.08, "seg2": 0.02}
+_LYMPHOID = {"lymphocyte": 5.0, "monocyte": 2.5, "immature_granulocyte": 2.5}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlastCells:
+    """Rows of the cell table with 1 for blast, and the chance of each to be drawn."""
+
+    rows: np.ndarray
+    labels: np.ndarray
+    chances: np.ndarray
+
+
+def usable(table: CellTable) -> np.ndarray:
+    """(N,) bool: one whole cell, no smudge, platelet or red cell; no atypical cell of segmentation_WBC's second set."""
+    is_cell = ~np.isin(table.types, ["platelet", "artefact"]) & table.is_whole & ~is_smudge(table)
+    atypical = table.is_from("seg2") & ~np.isin(table.types, ["neutrophil", "eosinophil", "monocyte"])
+    return is_cell & ~atypical
+
+
+def held_back(table: CellTable) -> np.ndarray:
+    """(N,) bool: Taleqani's test blocks, and the last fifth of every class of every other laboratory."""
+    out = table.blocks > 0
+    for source in np.unique(table.sources[~_own(table)]):
+        for name in np.unique(table.types[table.sources == source]):
+            group = np.flatnonzero((table.sources == source) & (table.types == name))
+            out[group[np.argsort(table.orders[group], kind="stable")][int(0.8 * len(group)) :]] = True
+    return out
+
+
+def _own(table: CellTable) -> np.ndarray:
+    return table.is_from("Benign", "Early", "Pre", "Pro")
+
+
+def training_cells(table: CellTable, left_out: tuple[str, ...] = ()) -> BlastCells:
+    """Cells of the training blocks; `left_out` names sources to do without."""
+    keep = usable(table) & (table.blocks == 0) & ~held_back(table) & ~table.is_from(*left_out)
+    is_blast = table.is_from("Early", "Pre", "Pro")
+    _, nucleus, share, _, _ = table.measures.T
+    keep &= ~is_blast | ((nucleus >= _LEAST_NUCLEUS_UM) & (share >= _LEAST_NUCLEAR_SHARE))
+    rows = np.flatnonzero(keep)
+    labels = is_blast[rows].astype(np.int64)
+    return BlastCells(rows, labels, _chances(table, rows))
+
+
+def _chances(table: CellTable, rows: np.ndarray) -> np.ndarray:
+    """Half positives, spread over class and stain; half negatives, spread over laboratories, lymphocytes most."""
+    chances = np.zeros(len(rows))
+    for grade in ("Early", "Pre", "Pro"):
+        group = table.is_from(grade)[rows]
+        chances[group] = _spread_over_stains(table, rows[group]) / 6
+    for source, share in _SHARES.items():
+        group = table.is_from(source)[rows]
+        if source == "Benign":
+            weight = _spread_over_stains(table, rows[group])
+            weight *= np.where(table.measures[rows[group], 2] > 0.6, 2.0, 1.0)
+        else:
+            weight = np.array([_LYMPHOID.get(t, 1.0) for t in table.types[rows[group]]])
+        chances[group] = weight / max(weight.sum(), 1e-9) * share / 2
+    return chances / chances.sum()
+
+
+def _spread_over_stains(table: CellTable, rows: np.ndarray) -> np.ndarray:
+    """Weights by which a stain counts as the root of its number of cells; they sum to 1."""
+    counts = np.bincount(table.stains[rows], minlength=int(table.stains.max()) + 1)
+    weights: np.ndarray = 1 / np.sqrt(counts[table.stains[rows]])
+    return weights / max(weights.sum(), 1e-9)
+
+
+def batches(table: CellTable, cells: BlastCells, n: int, seed: int) -> Callable[[np.random.Generator], Batch]:
+    """What draws batches of `n`: sharp pictures are degraded to Taleqani's in three draws of five."""
+    own = _own(table)[cells.rows]
+    sharp = masked_pictures(table.windows[cells.rows], table.masks[cells.rows], INPUT.window_um, INPUT.side_px)
+    coarse = sharp.copy()
+    abroad = cells.rows[~own]
+    coarse[~own] = masked_pictures(
+        degraded(table.windows[abroad], seed), table.masks[abroad], INPUT.window_um, INPUT.side_px
+    )
+    restain = Restainer(seed)
+
+    def draw(rng: np.random.Generator) -> Batch:
+        batch = rng.choice(len(cells.rows), n, p=cells.chances)
+        is_coarse = (rng.random(n) < 0.6)[:, None, None, None]
+        images = torch.from_numpy(np.where(is_coarse, coarse[batch], sharp[batch])).permute(0, 3, 1, 2)
+        half = n // 2
+        whitened = torch.cat([restain(images[:half], NEAR), restain(images[half:], FAR)])
+        return whitened, soft_targets(cells.labels[batch], len(CLASSES))
+
+    return draw

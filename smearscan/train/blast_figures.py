@@ -1,0 +1,110 @@
+"""Calibrate the blast ensemble, set its threshold, count what it gets right, by block and laboratory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from smearscan.classes import MONONUCLEAR, CellClass
+from smearscan.models.calibrate import fit_temperature
+from smearscan.models.cards import GroupCard, ModelCard, ValidationCard
+from smearscan.models.infer import infer, logits
+from smearscan.models.packages import Package, load_package, save_package
+from smearscan.train.blast_cells import held_back
+from smearscan.train.cells import SOURCES, CellTable, is_smudge
+from smearscan.train.measure_scores import auroc, auroc_interval
+from smearscan.train.run_time import run_time_pictures
+
+#: Share of benign and normal mononuclear validation cells that may be called blast: a healthy smear must read few.
+FALSE_ALARMS = 0.04
+
+
+def finish_ensemble(table: CellTable, names: Sequence[str], folder: Path | None = None) -> ModelCard:
+    """Set temperatures and threshold on the gap blocks, measure on the test blocks, rewrite the cards."""
+    packages = [load_package(_where(name, folder)) for name in names]
+    is_blast = table.is_from("Early", "Pre", "Pro")
+    judged = is_mononuclear(table) & table.is_whole
+    tuned = np.flatnonzero((table.blocks == -1) & judged)
+    packages = [_calibrated(package, table, tuned, is_blast[tuned].astype(np.int64)) for package in packages]
+    tested = np.flatnonzero(held_back(table) & table.is_whole & ~np.isin(table.types, ["artefact"]))
+    blast = ensemble_probability(packages, table, tested)
+    quiet = tuned[~is_blast[tuned]]
+    threshold = round(float(np.quantile(ensemble_probability(packages, table, quiet), 1 - FALSE_ALARMS)), 3)
+    threshold = min(max(threshold, 0.5), 0.95)
+    groups, figures = count(table, tested, blast, judged[tested], threshold)
+    note = (
+        "labels of Taleqani are the field's, so its sensitivity is understated; mononuclear by the cell-type package. "
+        f"Threshold: {FALSE_ALARMS:.0%} of benign mononuclear cells of the gap blocks, at least 0.5."
+    )
+    update = {
+        "thresholds": {"blast": threshold},
+        "validation": ValidationCard(groups=groups, note=note),
+        "figures": figures,
+    }
+    for i, package in enumerate(packages):
+        card = package.card.model_copy(update=update if i == 0 else {"thresholds": {"blast": threshold}})
+        _, written = save_package(package.model, card, folder=folder)
+    print(*(f"{k} = {v}" for k, v in figures.items()), sep="\n")
+    return written
+
+
+def _where(name: str, folder: Path | None) -> str:
+    return name if folder is None else str(folder / f"{name}.toml")
+
+
+def _calibrated(package: Package, table: CellTable, rows: np.ndarray, labels: np.ndarray) -> Package:
+    """Temperature on the gap blocks, both answers weighed alike."""
+    raw = logits(package, run_time_pictures(table, rows, package.card.input))
+    weights = np.where(labels == 1, 0.5 / labels.sum(), 0.5 / (1 - labels).sum())
+    temperature = fit_temperature(raw, labels, weights)
+    return Package(package.model, package.card.model_copy(update={"temperature": temperature}))
+
+
+def is_mononuclear(table: CellTable) -> np.ndarray:
+    """(N,) bool: what the cell-type package lets the blast ensemble judge, and smudges by the rule not among it."""
+    package = load_package("celltype")
+    out = np.zeros(len(table.sources), bool)
+    for first in range(0, len(out), 2048):
+        rows = np.arange(first, min(first + 2048, len(out)))
+        chances = infer(package, run_time_pictures(table, rows, package.card.input))
+        best = chances.argmax(1)
+        named = [CellClass(package.card.classes[i]) in MONONUCLEAR for i in best]
+        out[rows] = np.array(named) | (chances.max(1) < package.card.thresholds["unidentified"])
+    return out & ~is_smudge(table)
+
+
+def ensemble_probability(packages: Sequence[Package], table: CellTable, rows: np.ndarray) -> np.ndarray:
+    """(N,) float32: plain mean of the members' probability of blast."""
+    members = [
+        infer(p, run_time_pictures(table, rows, p.card.input))[:, p.card.classes.index("blast")] for p in packages
+    ]
+    return np.mean(members, axis=0)
+
+
+def count(
+    table: CellTable, rows: np.ndarray, blast: np.ndarray, judged: np.ndarray, threshold: float
+) -> tuple[tuple[GroupCard, ...], dict[str, float | int | str]]:
+    """Counts by block or laboratory among mononuclear cells, and the figures of the card."""
+    is_blast = table.is_from("Early", "Pre", "Pro")[rows]
+    own = table.is_from("Benign", "Early", "Pre", "Pro")[rows]
+    called = (blast >= threshold) & judged
+    groups: list[GroupCard] = []
+    figures: dict[str, float | int | str] = {}
+    for source in range(len(SOURCES)):
+        for block in np.unique(table.blocks[rows[table.sources[rows] == source]]):
+            group = (table.sources[rows] == source) & (table.blocks[rows] == block)
+            name = f"{SOURCES[source].lower()}_{max(int(block), 1)}"
+            n_judged, n_called = int((group & judged).sum()), int((group & called).sum())
+            counts = ("n_blasts", "n_called_of_blasts") if is_blast[group].any() else ("n_others", "n_called_of_others")
+            if n_judged:
+                groups.append(GroupCard(name=name, **dict(zip(counts, (n_judged, n_called), strict=True))))
+            figures[f"read_fraction_{name}"] = round(n_called / max(1, int(group.sum())), 4)
+            figures[f"n_{name}"] = int(group.sum())
+    for label, chosen in (("all", own), ("mononuclear", own & judged)):
+        low, high = auroc_interval(blast[chosen], is_blast[chosen], n_draws=300)
+        figures[f"taleqani_auroc_{label}"] = round(auroc(blast[chosen], is_blast[chosen]), 4)
+        figures[f"taleqani_auroc_{label}_interval"] = f"{low:.3f}-{high:.3f}"
+        figures[f"taleqani_n_{label}"] = int(chosen.sum())
+    return tuple(groups), figures

@@ -1,0 +1,101 @@
+"""What training does to a batch of masked cells: turn, scale, blur, restain, and whiten as at run time.
+
+Everything is drawn from one seeded generator. The whitening is that of `smearscan.crops.whiten`, in torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from smearscan.crops.whiten import LEAST_SD, LEVELS_PER_SD
+
+#: Value that black gets when the card subtracts 128 and divides by 40 levels.
+_OUTSIDE = -128 / LEVELS_PER_SD
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """How far training departs from the pictures as they are.
+
+    Attributes
+    ----------
+    scale
+        Standard deviation of the logarithm of size: error of µm per pixel, and people.
+    blur_px
+        Largest Gaussian blur, px of the network's input.
+    mix, gain, offset
+        Standard deviations of the off-diagonal of the 3×3 that mixes densities, of log gain a channel, of offset.
+    """
+
+    scale: float
+    blur_px: float
+    mix: float
+    gain: float
+    offset: float
+
+
+class Restainer:
+    """Draws augmentations; one object a training run."""
+
+    def __init__(self, seed: int) -> None:
+        self._draw = torch.Generator().manual_seed(seed)
+
+    def __call__(self, pictures: Tensor, strength: Strength) -> Tensor:
+        """Whitened network input (N, 3, S, S) of masked pictures (N, 4, S, S) uint8, the mask last."""
+        moved = self._blur(self._move(pictures.float().div(255), strength.scale), strength.blur_px)
+        return whiten(*self._restain(moved, strength))
+
+    def _uniform(self, *shape: int) -> Tensor:
+        return torch.rand(*shape, generator=self._draw)
+
+    def _normal(self, *shape: int) -> Tensor:
+        return torch.randn(*shape, generator=self._draw)
+
+    def _move(self, x: Tensor, scale: float) -> Tensor:
+        n = len(x)
+        turn, zoom = self._uniform(n) * 2 * torch.pi, torch.exp(self._normal(n) * scale)
+        flip = torch.where(self._uniform(n) < 0.5, -1.0, 1.0)
+        shift, aspect = (self._uniform(n, 2) - 0.5) * 0.12, torch.exp(self._normal(n) * 0.05)
+        first = torch.stack([zoom * aspect * turn.cos() * flip, -zoom * turn.sin(), shift[:, 0]], 1)
+        second = torch.stack([zoom * turn.sin() * flip, zoom / aspect * turn.cos(), shift[:, 1]], 1)
+        grid = functional.affine_grid(torch.stack([first, second], 1), list(x.shape), align_corners=False)
+        return functional.grid_sample(x, grid, align_corners=False)
+
+    def _blur(self, x: Tensor, largest: float) -> Tensor:
+        if float(self._uniform(1)) >= 0.8 or largest <= 0.2:
+            return x
+        sigma = 0.2 + float(self._uniform(1)) * (largest - 0.2)
+        line = torch.exp(-(torch.arange(-3, 4).float() ** 2) / 2 / sigma**2)
+        line = line / line.sum()
+        kernel = (line[:, None] * line[None]).expand(4, 1, 7, 7)
+        return functional.conv2d(x, kernel, padding=3, groups=4)
+
+    def _restain(self, x: Tensor, strength: Strength) -> tuple[Tensor, Tensor]:
+        n, _, height, width = x.shape
+        noise = self._normal(n, 3, height, width) * 0.02 * self._uniform(n, 1, 1, 1)
+        density, mask = to_density(x, noise)
+        mixing = torch.eye(3) + self._normal(n, 3, 3) * strength.mix
+        density = torch.einsum("nij,njhw->nihw", mixing, density)
+        density = density * torch.exp(self._normal(n, 3, 1, 1) * strength.gain)
+        return (density + self._normal(n, 3, 1, 1) * strength.offset).clamp(0, 2.4), mask
+
+
+def to_density(x: Tensor, noise: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
+    """Optical density (N, 3, S, S) and mask (N, 1, S, S) of masked pictures in 0 to 1, the black taken out of edges."""
+    mask = x[:, 3:]
+    rgb = x[:, :3] / mask.clamp_min(0.05) + noise
+    return -torch.log10(rgb.clamp(1 / 255, 1)), mask
+
+
+def whiten(density: Tensor, mask: Tensor) -> Tensor:
+    """As `smearscan.crops.whiten.whiten_cell` and the card's standardisation together, but for rounding to a byte."""
+    inside = (mask > 0.9).float()
+    n_px = inside.sum((2, 3), keepdim=True).clamp_min(1)
+    centre = (density * inside).sum((2, 3), keepdim=True) / n_px
+    variance = ((density - centre) ** 2 * inside).sum((2, 3), keepdim=True) / n_px
+    spread = variance.mean(1, keepdim=True).sqrt() + LEAST_SD
+    return ((density - centre) / spread).clamp(-3, 3) * inside + _OUTSIDE * (1 - inside)

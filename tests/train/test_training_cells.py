@@ -1,0 +1,66 @@
+"""Splits, labels and scores that the classifiers' training rests on."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import smearscan.train
+from smearscan.classes import CellClass
+from smearscan.train.measure_scores import auroc, auroc_interval, macro_f1
+from smearscan.train.taleqani import GAP, TEST_BLOCKS, block_of
+
+
+@given(grade=st.sampled_from(sorted(TEST_BLOCKS)), a=st.integers(1, 900), b=st.integers(1, 900))
+def test_no_training_field_lies_within_the_gap_of_a_test_field(grade: str, a: int, b: int) -> None:
+    """Neighbouring numbers look like one patient."""
+    if block_of(grade, a) == 0 and block_of(grade, b) > 0:
+        assert abs(a - b) > GAP
+
+
+def test_every_class_has_several_test_blocks() -> None:
+    """A figure by block needs more than one."""
+    assert min(len(blocks) for blocks in TEST_BLOCKS.values()) >= 2
+
+
+def test_types_read_by_eye_are_known_classes_and_each_cell_stands_once() -> None:
+    """A slip in the table would silently drop or flip a cell."""
+    path = Path(smearscan.train.__file__).with_name("labels_by_eye.tsv")
+    with path.open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t"))
+    keys = [(row["path"], row["x_px"], row["y_px"]) for row in rows]
+    assert len(set(keys)) == len(keys) > 500
+    assert {row["cell_class"] for row in rows} <= {c.value for c in CellClass}
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40))
+def test_auroc_is_the_chance_that_a_positive_scores_higher(pairs: list[tuple[int, bool]]) -> None:
+    """Against the definition, ties counting half."""
+    scores, labels = np.array([p[0] for p in pairs], float), np.array([p[1] for p in pairs])
+    if labels.all() or not labels.any():
+        with pytest.raises(ValueError, match="positives and negatives"):
+            auroc(scores, labels)
+        return
+    wins = np.sign(scores[labels][:, None] - scores[~labels][None]) / 2 + 0.5
+    assert auroc(scores, labels) == pytest.approx(wins.mean())
+
+
+def test_an_interval_holds_its_estimate_and_is_the_same_every_time() -> None:
+    """The bootstrap is seeded."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2 == 0
+    scores = rng.normal(size=60) + labels
+    low, high = auroc_interval(scores, labels, n_draws=200)
+    assert low < auroc(scores, labels) < high
+    assert (low, high) == auroc_interval(scores, labels, n_draws=200)
+
+
+def test_macro_f1_counts_a_rare_class_as_much_as_a_common_one() -> None:
+    """One class of two missed altogether halves the mean, however few its cells are."""
+    truth = np.array([0] * 99 + [1])
+    assert macro_f1(truth, np.zeros(100, int)) == pytest.approx(198 / 199 / 2)
