@@ -1,7 +1,8 @@
 """What the shipped classifiers get right: ``python benchmarks/classification.py --data FOLDER --cache FOLDER``.
 
 Home (blocks and files not trained on) and the outside check: the labelled C-NMC crops, which nothing was trained
-or tuned on. Every figure stands with the number of cells it was measured on. Blast labels of Taleqani are those of the field.
+or tuned on. Every figure stands with the number of cells it was measured on. Blast labels of Taleqani are those of
+the field.
 """
 
 from __future__ import annotations
@@ -55,9 +56,8 @@ def print_cnmc(folder: Path, judge: Judge) -> None:
     scores = np.array([v.blast_probability for v in verdicts])
     sizes = np.array([r.mask.area_um2 for r in read])
     low, high = auroc_interval(scores, labels)
-    print(
-        f"C-NMC: AUROC {auroc(scores, labels):.3f} ({low:.3f}-{high:.3f}), {labels.sum()} blasts, {(~labels).sum()} normal"
-    )
+    found = f"AUROC {auroc(scores, labels):.3f} ({low:.3f}-{high:.3f})"
+    print(f"C-NMC: {found}, {labels.sum()} blasts, {(~labels).sum()} normal")
     print(f"C-NMC: AUROC of the cell's area alone {auroc(sizes, labels):.3f}")
     called = np.array([v.cell_class == "blast" for v in verdicts])
     print(f"C-NMC: called blast {called[labels].mean():.2f} of the blasts, {called[~labels].mean():.2f} of the normal")
@@ -93,9 +93,8 @@ def print_blasts(table: CellTable, names: tuple[str, ...], weights: tuple[float,
             print(f"blast: Taleqani {label} AUROC of {name} alone {auroc(part[chosen], is_blast[chosen]):.4f}")
     for grade in ("Early", "Pre", "Pro"):
         chosen = judged & table.is_from("Benign", grade)[rows]
-        print(
-            f"blast: Taleqani {grade} against benign, mononuclear {auroc(blast[chosen], is_blast[chosen]):.4f} of {chosen.sum()}"
-        )
+        found = auroc(blast[chosen], is_blast[chosen])
+        print(f"blast: Taleqani {grade} against benign, mononuclear {found:.4f} of {chosen.sum()}")
     for name in ("pbc", "raabin", "bccd", "seg1"):
         chosen = judged & (table.is_from(name)[rows] | (own & is_blast))
         print(f"blast: Taleqani's blasts against {name} {auroc(blast[chosen], is_blast[chosen]):.4f} of {chosen.sum()}")
@@ -104,9 +103,8 @@ def print_blasts(table: CellTable, names: tuple[str, ...], weights: tuple[float,
         for block in np.unique(table.blocks[rows[table.sources[rows] == source]]):
             group = (table.sources[rows] == source) & (table.blocks[rows] == block)
             called = int((group & judged & (blast >= threshold)).sum())
-            print(
-                f"blast: {SOURCES[source]} block {block}: {called} of {group.sum()} cells read as blast ({called / group.sum():.1%})"
-            )
+            share = f"{called} of {group.sum()} cells read as blast ({called / group.sum():.1%})"
+            print(f"blast: {SOURCES[source]} block {block}: {share}")
 
 
 def print_speed(table: CellTable, names: tuple[str, ...]) -> None:
