@@ -23,6 +23,9 @@ _SHRINK = 4
 _BAND_PX = TILE_PX * _SHRINK
 _BLOCK_PX = 4096
 
+#: JPEG quality of the shrunken levels, whose detail is finer.
+_LEAST_QUALITY = 92
+
 Progress = Callable[[int, int], None]
 
 
@@ -77,7 +80,7 @@ def write_pyramid(
     """
     import tifffile
 
-    quality = smear.laboratory.jpeg_quality
+    quality = max(_LEAST_QUALITY, smear.laboratory.jpeg_quality)
     options = _tags(smear, has_mpp)
     with tempfile.TemporaryFile() as a, tempfile.TemporaryFile() as b:
         levels = [
@@ -117,10 +120,10 @@ def _bands(
             band[:, left : block.right] = smear.paint(block)
         take(smear.true_cells(Box(0, top, width, rows)))
         _feed(levels, band)
+        if progress is not None:  # before the tiles: the writer asks for no more than it needs
+            progress(top + rows, height)
         for y in range(0, rows, TILE_PX):
             yield from compress_tiles(band[y : y + TILE_PX], smear.laboratory.jpeg_quality)
-        if progress is not None:
-            progress(top + rows, height)
 
 
 def _feed(levels: list[_Level], rows: np.ndarray) -> None:
