@@ -144,6 +144,8 @@ def network_window(pixels: np.ndarray, um_per_px: float, plan: MaskNetPlan) -> n
     zoom = plan.window_um / plan.side_px / um_per_px
     height, width = pixels.shape[:2]
     if abs(zoom * plan.side_px - width) < 1 and width == height:
+        if zoom > 3 and width % 2 == 0:  # halved first: whole factors are averaged several times faster
+            pixels = cv2.resize(pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
         return cv2.resize(pixels, side, interpolation=cv2.INTER_AREA if zoom > 1 else cv2.INTER_CUBIC)
     if zoom > 1:
         size = (max(1, round(width / zoom)), max(1, round(height / zoom)))
