@@ -5,7 +5,8 @@ content                    name                                    reader
 =========================  ======================================  ===========
 TIFF, BigTIFF              any but those below (also .svs)         tifffile
 TIFF of Hamamatsu, Leica,  any                                     OpenSlide
-Ventana, Philips, Trestle
+Ventana, Philips, Trestle;
+Aperio's YCbCr JPEG 2000
 JPEG, PNG, BMP             any but those below                     Pillow
 DICOM                      any                                     OpenSlide
 anything                   .mrxs .vms .vmu .scn .bif .ndpi .dcm    OpenSlide

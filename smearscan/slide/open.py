@@ -14,6 +14,9 @@ MIN_SIDE_PX = 8
 
 _HEAD_BYTES = 132
 
+#: TIFF compression: Aperio's JPEG 2000 with YCbCr components.
+_APERIO_YCBCR = 33003
+
 
 def open_slide(path: str | os.PathLike[str]) -> Slide:
     """Open any smear image; see `smearscan.slide.formats` for which reader takes which file.
@@ -88,6 +91,8 @@ def _tiff_vendor(name: str) -> str:
             with tifffile.TiffFile(name) as tif:
                 page = tif.pages.first
                 flags = {"hamamatsu": page.is_ndpi, "leica": page.is_scn, "ventana": page.is_bif}
+                # Its components are not marked as YCbCr in the file; OpenSlide knows.
+                flags["aperio"] = page.compression == _APERIO_YCBCR
                 flags |= {"philips": page.is_philips, "trestle": (page.software or "").startswith("MedScan")}
         except (tifffile.TiffFileError, ValueError, KeyError, IndexError, TypeError, OSError, RuntimeError):
             return ""  # damaged: the TIFF reader says so

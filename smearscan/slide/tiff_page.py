@@ -24,7 +24,7 @@ _COLOUR = {
     tifffile.PHOTOMETRIC.PALETTE,
 }
 #: Codecs that turn YCbCr into RGB themselves.
-_DECODES_COLOUR = {6, 7, 33003, 33004, 33005, 34712, 50001, 50002}
+_DECODES_COLOUR = {6, 7, 50001, 50002}
 
 
 class TiffPage:
@@ -88,7 +88,8 @@ class TiffPage:
             )
         if key.photometric == tifffile.PHOTOMETRIC.YCBCR and int(key.compression) not in _DECODES_COLOUR:
             raise UnsupportedImageError(
-                f"{self.path} holds YCbCr samples that are not JPEG", "save it as RGB or with JPEG compression"
+                f"{self.path} holds YCbCr samples that are neither JPEG nor WebP",
+                "save it as RGB or with JPEG compression",
             )
 
     def _check_extent(self) -> None:

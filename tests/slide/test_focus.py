@@ -39,7 +39,7 @@ def discs(um_per_px: float, blur_um: float = 0.0, contrast: float = 0.5, light: 
     return np.repeat(green[..., None], 3, axis=2).astype(np.uint8)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     contrast=st.floats(0.15, 0.8),
     light=st.floats(120, 250),

@@ -218,3 +218,32 @@ def test_an_svs_gives_the_same_pixels_as_openslide(shared_data: Path) -> None:
     with open_slide(path) as ours, VendorSlide(path) as theirs:
         assert ours.info.mpp == theirs.info.mpp
         assert np.abs(ours.read(box).astype(int) - theirs.read(box)).max() <= 3
+
+
+@pytest.mark.parametrize(("method", "reader"), [("APERIO_JP2000_YCBC", "openslide"), ("APERIO_JP2000_RGB", "tiff")])
+def test_jpeg_2000_of_aperio_goes_to_the_reader_that_knows_its_colours(
+    method: str, reader: str, tmp_path: Path, picture: np.ndarray
+) -> None:
+    path = tmp_path / "a.svs"
+    image = cv2.GaussianBlur(picture[:256, :256], (0, 0), 3)
+    stored = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)[..., [0, 2, 1]] if "YCBC" in method else image
+    options = {"description": "Aperio Image Library v1 |MPP = 0.5|AppMag = 20", "tile": (256, 256), "metadata": None}
+    tifffile.imwrite(path, stored, photometric="rgb", compression=method, **options)
+    with open_slide(path) as slide:
+        assert slide.info.reader == reader
+        assert slide.info.mpp is not None
+        assert np.abs(slide.read(Box(0, 0, 256, 256)).astype(int) - image).mean() < 3
+
+
+def test_an_ome_pyramid_of_focal_planes_is_read_at_every_level(tmp_path: Path, picture: np.ndarray) -> None:
+    path = tmp_path / "a.ome.tif"
+    small = cv2.resize(picture, (210, 150), interpolation=cv2.INTER_AREA)
+    options = {"photometric": "rgb", "tile": (64, 64)}
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(np.stack([picture // 2, picture, picture // 2]), subifds=1, metadata={"axes": "ZYXS"}, **options)
+        writer.write(np.stack([small // 2, small, small // 2]), subfiletype=1, **options)
+    with open_slide(path) as slide:
+        assert slide.info.levels == ((420, 300), (210, 150))
+        assert slide.notes == ("focal plane 2 of 3, the sharpest",)
+        np.testing.assert_array_equal(slide.read(Box(0, 0, 420, 300)), picture)
+        np.testing.assert_array_equal(slide.read(Box(0, 0, 420, 300), Size(210, 150)), small)
