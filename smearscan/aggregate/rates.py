@@ -4,7 +4,8 @@ Cells of one patient are alike: sensitivity and specificity differ between patie
 counting explains. A new patient brings rates of their own, so what matters is not how well the
 mean rate is known but where the next group's rate may lie. The rates of groups are taken as
 beta-distributed; mean and spread are unknown and integrated over (few groups: heavy tails), which
-gives the predictive distribution of the next group's rate. Quadrature, no random numbers.
+gives the predictive distribution of the next group's rate. Half of its weight goes to the groups as they
+are, since the odd ones need not lie on any beta's tail. Quadrature, no random numbers.
 
 References
 ----------
@@ -71,8 +72,9 @@ def fit_rate(counts: tuple[tuple[int, int], ...]) -> RateModel:
         raise ValueError("a rate needs at least one group, and every group at least one cell")
     called, cells = (np.array(column, dtype=np.float64) for column in zip(*counts, strict=True))
     alpha, beta, weight = _hyper_posterior(called, cells)
-    mean, variance = _group_mean(called, cells, float(weight @ (1 / (alpha + beta + 1))))
-    nodes, weights = _predictive(alpha, beta, weight)
+    rho = float(weight @ (1 / (alpha + beta + 1)))
+    mean, variance = _group_mean(called, cells, rho)
+    nodes, weights = _predictive(*_with_groups(alpha, beta, weight, called, cells, rho))
     return RateModel(mean, variance, nodes, weights, len(counts), int(cells.sum()))
 
 
@@ -92,6 +94,22 @@ def _hyper_posterior(called: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray,
     weight = np.exp(log_likelihood - log_likelihood.max())
     kept = weight > 1e-3 * weight.max()
     return alpha[kept], beta[kept], weight[kept] / weight[kept].sum()
+
+
+def _with_groups(
+    alpha: np.ndarray, beta: np.ndarray, weight: np.ndarray, called: np.ndarray, cells: np.ndarray, rho: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Half of the weight to the groups as they are: the next patient may be another like the odd one out.
+
+    Each group's rate is drawn towards the mean by as much as the groups agree.
+    """
+    size, mean = 1 / rho - 1, (called.sum() + 0.5) / (cells.sum() + 1)
+    share = np.full(len(called), 0.5 / len(called))
+    return (
+        np.concatenate([alpha, called + mean * size]),
+        np.concatenate([beta, cells - called + (1 - mean) * size]),
+        np.concatenate([weight / 2, share]),
+    )
 
 
 def _angles(rates: np.ndarray) -> np.ndarray:
