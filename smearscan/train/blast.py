@@ -18,7 +18,7 @@ import torch
 from smearscan.models.cards import ModelCard
 from smearscan.models.packages import save_package
 from smearscan.models.registry import create_model
-from smearscan.train.blast_cells import CLASSES, INPUT, batches, training_cells
+from smearscan.train.blast_cells import CLASSES, HOME_INPUT, INPUT, batches, home_batches, training_cells
 from smearscan.train.blast_figures import finish_ensemble
 from smearscan.train.cells import CellTable, load_cells
 from smearscan.train.fit import Recipe, fit
@@ -26,17 +26,24 @@ from smearscan.train.fit import Recipe, fit
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One network of the ensemble: registry key, options, seed."""
+    """One network of the ensemble: registry key, options, seed; whether it knows its own laboratory's colours."""
 
     network: str
     options: dict[str, Any]
     seed: int
+    is_home: bool = False
 
 
+SUMMARY = "Blast or not, of a mononuclear cell on black with its own stain taken out; a member of an ensemble."
+HOME_SUMMARY = (
+    "Blast or not by colour and form as Taleqani's laboratory shows them; taught to say one half of pictures from "
+    "elsewhere. It learnt a laboratory: its figures at home say nothing about another. A member of an ensemble."
+)
 #: In the order of the preset; the first one's card holds the ensemble's threshold and validation.
 MEMBERS = {
     "blast": Member("resnet18_cbam", {"channels": [24, 48, 96, 160]}, 0),
     "blast2": Member("vgg16_eca", {"width": 0.25, "head": "gap", "batch_norm": True}, 1),
+    "blast_home": Member("resnet18_cbam", {"channels": [24, 48, 96, 160]}, 2, is_home=True),
 }
 
 
@@ -44,7 +51,8 @@ def train_member(table: CellTable, member: Member, steps: int, left_out: tuple[s
     """Train one member; `left_out` names sources to do without, to see what falls."""
     recipe = Recipe(steps=steps, seed=member.seed)
     cells = training_cells(table, left_out)
-    draw = batches(table, cells, recipe.batch, member.seed)
+    make = home_batches if member.is_home else batches
+    draw = make(table, cells, recipe.batch, member.seed)
     torch.manual_seed(member.seed)
     return fit(create_model(member.network, len(CLASSES), **member.options), draw, recipe)
 
@@ -53,11 +61,11 @@ def make_card(name: str, member: Member, steps: int, left_out: tuple[str, ...]) 
     """The card before anything was measured."""
     return ModelCard(
         name=name,
-        summary="Blast or not, of a mononuclear cell on black with its own stain taken out; a member of an ensemble.",
+        summary=HOME_SUMMARY if member.is_home else SUMMARY,
         network=member.network,
         options=member.options,
         classes=CLASSES,
-        input=INPUT,
+        input=HOME_INPUT if member.is_home else INPUT,
         temperature=1.0,
         figures={},
         thresholds={"blast": 0.5},

@@ -29,6 +29,10 @@ INPUT = InputCard(
     mean=(128 / 255,) * 3,
     sd=(40 / 255,) * 3,
 )
+#: The member that knows its own laboratory sees the colours as they are.
+HOME_INPUT = INPUT.model_copy(update={"stain": "none", "mean": (0.5,) * 3, "sd": (0.25,) * 3})
+#: Where a picture is carried to teach that member what is not its own laboratory.
+ELSEWHERE = Strength(scale=0.12, blur_px=1.3, mix=0.30, gain=0.45, offset=0.06)
 #: Half of a batch is left near its own laboratory's look, half is carried far from it.
 NEAR = Strength(scale=0.06, blur_px=0.9, mix=0.05, gain=0.10, offset=0.02)
 FAR = Strength(scale=0.10, blur_px=1.3, mix=0.15, gain=0.25, offset=0.05)
@@ -121,5 +125,36 @@ def batches(table: CellTable, cells: BlastCells, n: int, seed: int) -> Callable[
         half = n // 2
         whitened = torch.cat([restain(images[:half], NEAR), restain(images[half:], FAR)])
         return whitened, soft_targets(cells.labels[batch], len(CLASSES))
+
+    return draw
+
+
+def home_batches(table: CellTable, cells: BlastCells, n: int, seed: int) -> Callable[[np.random.Generator], Batch]:
+    """Batches for the member that knows Taleqani's own stains: two thirds its training cells with their labels.
+
+    The last third, other laboratories' cells and its own carried far away, has the target one half: abroad this member
+    shall say nothing, so that the ensemble is left to the members that look past the stain.
+    """
+    own = _own(table)[cells.rows]
+    pictures = masked_pictures(table.windows[cells.rows], table.masks[cells.rows], INPUT.window_um, INPUT.side_px)
+    at_home = np.where(own, cells.chances, 0)
+    at_home[own & (cells.labels == 0)] /= at_home[own & (cells.labels == 0)].sum()
+    at_home[own & (cells.labels == 1)] /= at_home[own & (cells.labels == 1)].sum()
+    at_home /= at_home.sum()
+    others, mine = np.flatnonzero(~own), np.flatnonzero(own)
+    restain = Restainer(seed)
+
+    def draw(rng: np.random.Generator) -> Batch:
+        n_home = 2 * n // 3
+        home = rng.choice(len(own), n_home, p=at_home)
+        away = rng.choice(mine, (n - n_home) // 2)
+        abroad = rng.choice(others, n - n_home - len(away))
+        order = np.concatenate([home, abroad, away])
+        images = torch.from_numpy(pictures[order]).permute(0, 3, 1, 2)
+        near = restain.coloured(images[: n_home + len(abroad)], NEAR)
+        far = restain.coloured(images[n_home + len(abroad) :], ELSEWHERE)
+        silent = torch.full((n - n_home, len(CLASSES)), 0.5)
+        targets = torch.cat([soft_targets(cells.labels[home], len(CLASSES)), silent])
+        return (torch.cat([near, far]) - 0.5) / 0.25, targets
 
     return draw

@@ -49,6 +49,12 @@ class Restainer:
         moved = self._blur(self._move(pictures.float().div(255), strength.scale), strength.blur_px)
         return whiten(*self._restain(moved, strength))
 
+    def coloured(self, pictures: Tensor, strength: Strength) -> Tensor:
+        """Masked RGB on black in 0 to 1, restained but not whitened: (N, 3, S, S)."""
+        moved = self._blur(self._move(pictures.float().div(255), strength.scale), strength.blur_px)
+        density, mask = self._restain(moved, strength)
+        return torch.pow(10.0, -density) * mask
+
     def _uniform(self, *shape: int) -> Tensor:
         return torch.rand(*shape, generator=self._draw)
 
