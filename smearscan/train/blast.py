@@ -18,6 +18,7 @@ import torch
 from smearscan.models.cards import ModelCard
 from smearscan.models.packages import save_package
 from smearscan.models.registry import create_model
+from smearscan.settings import load_settings
 from smearscan.train.blast_cells import CLASSES, HOME_INPUT, INPUT, batches, home_batches, training_cells
 from smearscan.train.blast_figures import finish_ensemble
 from smearscan.train.cells import CellTable, load_cells
@@ -114,7 +115,8 @@ def main() -> None:
         save_package(model, make_card(name, MEMBERS[name], given.steps, left_out), folder=given.out)
         print(f"{name} written", flush=True)
     if given.finish or not given.member:
-        finish_ensemble(table, tuple(MEMBERS), given.out)
+        classify = load_settings().classify
+        finish_ensemble(table, classify.blast, classify.blast_weights, given.out)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 from smearscan.classes import MONONUCLEAR, CellClass
 from smearscan.models.calibrate import fit_temperature
 from smearscan.models.cards import GroupCard, ModelCard, ValidationCard
+from smearscan.models.ensemble import weighted_sum
 from smearscan.models.infer import infer, logits
 from smearscan.models.packages import Package, load_package, save_package
 from smearscan.train.blast_cells import held_back
@@ -21,17 +22,22 @@ from smearscan.train.run_time import run_time_pictures
 FALSE_ALARMS = 0.04
 
 
-def finish_ensemble(table: CellTable, names: Sequence[str], folder: Path | None = None) -> ModelCard:
-    """Set temperatures and threshold on the gap blocks, measure on the test blocks, rewrite the cards."""
+def finish_ensemble(
+    table: CellTable, names: Sequence[str], weights: Sequence[float], folder: Path | None = None
+) -> ModelCard:
+    """Set temperatures and threshold on the gap blocks, measure on the test blocks, rewrite the cards.
+
+    The weights are those of the preset that the ensemble will run under.
+    """
     packages = [load_package(_where(name, folder)) for name in names]
     is_blast = table.is_from("Early", "Pre", "Pro")
     judged = is_mononuclear(table) & table.is_whole
     tuned = np.flatnonzero((table.blocks == -1) & judged)
     packages = [_calibrated(package, table, tuned, is_blast[tuned].astype(np.int64)) for package in packages]
     tested = np.flatnonzero(held_back(table) & table.is_whole & ~np.isin(table.types, ["artefact"]))
-    blast = ensemble_probability(packages, table, tested)
+    blast = ensemble_probability(packages, weights, table, tested)
     quiet = tuned[~is_blast[tuned]]
-    threshold = round(float(np.quantile(ensemble_probability(packages, table, quiet), 1 - FALSE_ALARMS)), 3)
+    threshold = round(float(np.quantile(ensemble_probability(packages, weights, table, quiet), 1 - FALSE_ALARMS)), 3)
     threshold = min(max(threshold, 0.5), 0.95)
     groups, figures = count(table, tested, blast, judged[tested], threshold)
     note = (
@@ -75,12 +81,12 @@ def is_mononuclear(table: CellTable) -> np.ndarray:
     return out & ~is_smudge(table)
 
 
-def ensemble_probability(packages: Sequence[Package], table: CellTable, rows: np.ndarray) -> np.ndarray:
-    """(N,) float32: plain mean of the members' probability of blast."""
-    members = [
-        infer(p, run_time_pictures(table, rows, p.card.input))[:, p.card.classes.index("blast")] for p in packages
-    ]
-    return np.mean(members, axis=0)
+def ensemble_probability(
+    packages: Sequence[Package], weights: Sequence[float], table: CellTable, rows: np.ndarray
+) -> np.ndarray:
+    """(N,) float32: weighted mean of the members' probability of blast."""
+    members = np.stack([infer(p, run_time_pictures(table, rows, p.card.input)) for p in packages])
+    return weighted_sum(members, weights)[:, packages[0].card.classes.index("blast")]
 
 
 def count(
