@@ -1,16 +1,16 @@
 """The flag of a patient and its reasons: what to look at first. Never a diagnosis.
 
-======================  ================================================================  ============
-flag                    rule (defaults; the lines are settings)                            source
-======================  ================================================================  ============
-insufficient            not adequate                                                      ICSH 2015
+======================  ================================================================  ==============
+flag                    rule (defaults; the lines are settings)                           source
+======================  ================================================================  ==============
+insufficient            not adequate (`adequacy`)                                         ICSH 2015
 acute_range             raw above the limit of blank, corrected ≥ 20 %                    WHO 2016
-work_up                 raw above the limit of blank, corrected ≥ 5 %                     ICSH 2015
-review                  raw above the limit of blank; or 5 % cannot be ruled out; or a    EP17-A2
+work_up                 raw above the limit of blank, corrected ≥ 5 % (excess blasts 2)   WHO 2016
+review                  raw above the limit of blank; or 5 % cannot be ruled out; or a    CLSI EP17-A2
                         slide failed
 clear                   none of these: raw within the limit of blank and the corrected
                         upper limit under 5 %
-======================  ================================================================  ============
+======================  ================================================================  ==============
 
 ICSH: Palmer et al. 2015, doi:10.1111/ijlh.12327. WHO: Arber et al. 2016, doi:10.1182/blood-2016-03-643544.
 """
