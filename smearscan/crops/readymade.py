@@ -34,6 +34,9 @@ from smearscan.records import CellMask, Crop
 
 #: Diameter assumed of a cell whose picture has no scale, µm: between a small lymphocyte (9) and a monocyte (16).
 TYPICAL_CELL_UM = 12.0
+#: On black, what lies farther than this from the network's outline hangs on the cell, µm: C-NMC's cutting left red
+#: cells on some. Not if so little is left (share of what is lit); told if this much is gone.
+_MARGIN_UM, _LEAST_KEPT, _MOST_HANGING = 0.75, 0.6, 0.98
 #: Fewer pixels show no cell.
 _LEAST_PX = 16
 #: Diameters that leukocytes have on a dried film, µm.
@@ -194,15 +197,24 @@ def _as_crop(rgb: np.ndarray, um_per_px: float, centre: tuple[float, float], on_
 
 
 def _mask_on_black(crop: Crop, found: CellMask) -> tuple[CellMask, tuple[str, ...]]:
-    """What is not black is the cell; the nucleus is the network's, else by Otsu's threshold inside the cell."""
-    cell = mask_from_black(crop.pixels)
+    """What is not black is the cell, less red cells that hang on it; the nucleus is the network's, else Otsu's."""
+    lit = mask_from_black(crop.pixels)
+    cell = lit & _grown(found.cell, _MARGIN_UM / crop.um_per_px)
+    notes: tuple[str, ...] = ()
+    if np.count_nonzero(cell) < _LEAST_KEPT * np.count_nonzero(lit):
+        cell = lit  # the network does not see this cell: whoever cut it out knew better
+    elif np.count_nonzero(cell) < _MOST_HANGING * np.count_nonzero(lit):
+        notes = ("what hangs on the cell was left out",)
     nucleus = found.nucleus & cell
-    if nucleus.any():
-        return make_mask(cell, nucleus, crop.um_per_px), ()
-    return (
-        make_mask(cell, nucleus_by_threshold(crop.pixels, cell), crop.um_per_px),
-        ("nucleus by threshold: the network found none",),
-    )
+    if not nucleus.any():
+        nucleus = nucleus_by_threshold(crop.pixels, cell)
+        notes += ("nucleus by threshold: the network found none",)
+    return make_mask(cell, nucleus, crop.um_per_px), notes
+
+
+def _grown(mask: np.ndarray, radius_px: float) -> np.ndarray:
+    side = 2 * max(1, round(radius_px)) + 1
+    return cv2.dilate(mask.view(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))) > 0
 
 
 def nucleus_by_threshold(rgb: np.ndarray, cell: np.ndarray) -> np.ndarray:

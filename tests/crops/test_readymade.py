@@ -110,6 +110,27 @@ def test_a_cell_on_black_off_the_middle_is_centred(segmenter: CellSegmenter) -> 
     assert abs(ys.mean() - 224.5) < 4
 
 
+def test_a_red_cell_that_hangs_on_a_cell_on_black_is_left_out(segmenter: CellSegmenter) -> None:
+    """And told; the cell itself stays whole."""
+    alone = _on_black(450, 29 / 450, 12)
+    picture = alone.copy()
+    red_cell = np.roll(disc(450, 100), (0, 140), axis=(0, 1)) & ~alone.any(axis=2)
+    picture[red_cell] = (150, 90, 100)
+    made = read_ready_made(picture, segmenter)
+    assert (made.mask.cell & red_cell).sum() < 0.3 * red_cell.sum()
+    assert (made.mask.cell & alone.any(axis=2)).sum() > 0.98 * alone.any(axis=2).sum()
+    assert "hangs" in made.notes[1]
+
+
+def test_a_cell_on_black_that_the_network_does_not_see_is_kept(segmenter: CellSegmenter) -> None:
+    """A grey disc is no cell to the network, but somebody cut it out: all of it counts, its nucleus by threshold."""
+    picture = np.zeros((450, 450, 3), np.uint8)
+    picture[np.roll(disc(450, 150), 120, axis=1)] = 100
+    made = read_ready_made(picture, segmenter)
+    assert (made.mask.cell == np.roll(disc(450, 150), 120, axis=1)).all()
+    assert "threshold" in made.notes[-1]
+
+
 def test_no_cell_is_told(segmenter: CellSegmenter) -> None:
     """An empty picture yields an empty mask and two notes."""
     made = read_ready_made(np.full((120, 120, 3), 230, np.uint8), segmenter)
