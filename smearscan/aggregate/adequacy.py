@@ -10,7 +10,7 @@ from smearscan.records import Differential, SlideResult
 from smearscan.settings import AggregateSettings
 
 #: How an error says that there is no scale.
-_SCALE_WORDS = ("µm per pixel", "µm/px", "mpp")
+_SCALE_WORDS = ("µm per pixel", "µm/px")
 
 
 def list_shortfalls(
