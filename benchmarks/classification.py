@@ -19,9 +19,9 @@ from smearscan.crops.mask import load_segmenter
 from smearscan.crops.readymade import read_ready_made
 from smearscan.judge import Judge, load_judge
 from smearscan.models import infer, load_package
-from smearscan.settings import load_settings
+from smearscan.settings import ClassifySettings, load_settings
 from smearscan.train.blast_cells import held_back
-from smearscan.train.blast_figures import is_mononuclear
+from smearscan.train.blast_figures import ensemble_probability, is_mononuclear
 from smearscan.train.cells import SOURCES, CellTable, load_cells
 from smearscan.train.celltype import CLASSES, measure, typed_cells
 from smearscan.train.measure_scores import auroc, auroc_interval
@@ -42,7 +42,7 @@ def main() -> None:
     print_cnmc(given.data / "cnmc" / "sample", judge)
     table = load_cells(given.data, given.cache)
     print_types(table, settings.cell_type)
-    print_blasts(table, settings.blast, settings.blast_weights)
+    print_blasts(table, settings)
     print_speed(table, (settings.cell_type, *settings.blast))
 
 
@@ -79,12 +79,13 @@ def print_types(table: CellTable, name: str) -> None:
     print(f"types: PBC unidentified {unsure.mean():.3f} of {tested.sum()}")
 
 
-def print_blasts(table: CellTable, names: tuple[str, ...], weights: tuple[float, ...]) -> None:
+def print_blasts(table: CellTable, settings: ClassifySettings) -> None:
     """AUROC by stain and class, and the fraction read in each block."""
+    names = settings.blast
     packages = [load_package(name) for name in names]
     rows = np.flatnonzero(held_back(table) & table.is_whole & (table.types != "artefact"))
     parts = [infer(p, run_time_pictures(table, rows, p.card.input))[:, p.card.classes.index("blast")] for p in packages]
-    blast = np.average(parts, axis=0, weights=weights)
+    blast = ensemble_probability(packages, settings, table, rows)
     judged = is_mononuclear(table)[rows]
     is_blast, own = table.is_from("Early", "Pre", "Pro")[rows], table.is_from(*SOURCES[:4])[rows]
     for label, chosen in (("all cells", own), ("mononuclear", own & judged)):

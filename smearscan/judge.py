@@ -13,6 +13,7 @@ from smearscan.errors import SettingsError
 from smearscan.models import ModelCard, Package, infer, load_package
 from smearscan.models.ensemble import disagreement, weighted_sum
 from smearscan.models.explain import grad_cam
+from smearscan.models.size_evidence import SizeEvidence
 from smearscan.records import CellMask, Crop
 from smearscan.settings import ClassifySettings
 from smearscan.stain import Normaliser
@@ -33,10 +34,15 @@ class Judge:
         Members of the blast ensemble; the first one's card holds the threshold.
     weights
         One a member.
+    size
+        What the cell's diameter adds; None leaves it out.
     """
 
-    def __init__(self, cell_type: Package, blasts: Sequence[Package], weights: Sequence[float]) -> None:
+    def __init__(
+        self, cell_type: Package, blasts: Sequence[Package], weights: Sequence[float], size: SizeEvidence | None = None
+    ) -> None:
         self._cell_type, self._blasts, self._weights = cell_type, tuple(blasts), tuple(weights)
+        self._size = size
 
     @property
     def packages(self) -> tuple[Package, ...]:
@@ -44,7 +50,11 @@ class Judge:
         return self._cell_type, *self._blasts
 
     def judge(
-        self, crops: Sequence[Crop], masks: Sequence[CellMask], normaliser: Normaliser | None = None, name: str = "the slide"
+        self,
+        crops: Sequence[Crop],
+        masks: Sequence[CellMask],
+        normaliser: Normaliser | None = None,
+        name: str = "the slide",
     ) -> list[Verdict]:
         """A verdict for every crop, in their order.
 
@@ -58,6 +68,8 @@ class Judge:
         types = self._probabilities(self._cell_type, crops, masks, normaliser, name)
         members = np.stack([self._probabilities(p, crops, masks, normaliser, name) for p in self._blasts])
         blast = weighted_sum(members, self._weights)[:, self._blast_column]
+        if self._size is not None:
+            blast = self._size.mixed(blast, sum(self._weights), [mask.area_um2 for mask in masks])
         spread = disagreement(members)[:, self._blast_column]
         card, lead = self._cell_type.card, self._blasts[0].card
         return [
@@ -65,7 +77,9 @@ class Judge:
             for row, b, s in zip(types, blast, spread, strict=True)
         ]
 
-    def explain(self, crops: Sequence[Crop], masks: Sequence[CellMask], normaliser: Normaliser | None = None) -> list[np.ndarray]:
+    def explain(
+        self, crops: Sequence[Crop], masks: Sequence[CellMask], normaliser: Normaliser | None = None
+    ) -> list[np.ndarray]:
         """Where the lead member of the blast ensemble looked: (S, S) float32 0 to 1 over its window, one a crop."""
         lead = self._blasts[0]
         images = _prepared(lead.card, crops, masks, normaliser, "the slide")
@@ -76,7 +90,12 @@ class Judge:
         return self._blasts[0].card.classes.index(BLAST)
 
     def _probabilities(
-        self, package: Package, crops: Sequence[Crop], masks: Sequence[CellMask], normaliser: Normaliser | None, name: str
+        self,
+        package: Package,
+        crops: Sequence[Crop],
+        masks: Sequence[CellMask],
+        normaliser: Normaliser | None,
+        name: str,
     ) -> np.ndarray:
         return infer(package, _prepared(package.card, crops, masks, normaliser, name))
 
@@ -109,4 +128,5 @@ def load_judge(settings: ClassifySettings) -> Judge:
     blasts = [load_package(name) for name in settings.blast]
     if len({package.card.classes for package in blasts}) != 1 or BLAST not in blasts[0].card.classes:
         raise SettingsError(f"packages {', '.join(settings.blast)} do not share a class 'blast'", "choose others")
-    return Judge(load_package(settings.cell_type), blasts, settings.blast_weights)
+    size = SizeEvidence(settings.size_weight, settings.size_midpoint_um, settings.size_spread_um)
+    return Judge(load_package(settings.cell_type), blasts, settings.blast_weights, size)

@@ -34,12 +34,20 @@ class RegionSettings(_Stage):
     survey_um_per_px: float = Field(2.0, gt=0, description="µm/px of the survey: gaps between red cells still show")
     tile_um: float = Field(320.0, gt=0, description="side of a tile's core, µm")
     halo_um: float = Field(24.0, gt=0, description="overlap on each side, µm: more than the largest leukocyte's radius")
-    max_field_mm2: float = Field(1.0, ge=0, description="an image no larger is a field that a person chose: all of it is searched")
+    max_field_mm2: float = Field(
+        1.0, ge=0, description="an image no larger is a field that a person chose: all of it is searched"
+    )
     min_film_fraction: float = Field(0.05, ge=0, le=1, description="tiles with less stained film are glass")
-    max_closed_fraction: float = Field(0.1, ge=0, le=1, description="more blocks of 16 µm of film without a gap may be too thick")
-    thick_density: float = Field(1.35, ge=1, description="and are, if film is this many times as dense as a red cell here")
+    max_closed_fraction: float = Field(
+        0.1, ge=0, le=1, description="more blocks of 16 µm of film without a gap may be too thick"
+    )
+    thick_density: float = Field(
+        1.35, ge=1, description="and are, if film is this many times as dense as a red cell here"
+    )
     min_azure_um2: float = Field(12.0, ge=0, description="tiles with more as dark as nuclei are kept on glass too, µm²")
-    max_azure_fraction: float = Field(0.1, ge=0, le=1, description="dense tiles with more nuclei are full of leukocytes, not thick")
+    max_azure_fraction: float = Field(
+        0.1, ge=0, le=1, description="dense tiles with more nuclei are full of leukocytes, not thick"
+    )
     n_focus_samples: int = Field(64, ge=1, description="tiles whose focus is judged; around blurred ones all are")
     min_focus: float = Field(0.15, ge=0, le=1, description="tiles blurred beyond this are left out")
 
@@ -66,6 +74,9 @@ class ClassifySettings(_Stage):
     cell_type: str = "celltype"
     blast: tuple[str, ...] = ("blast",)
     blast_weights: tuple[float, ...] = (1.0,)
+    size_weight: float = Field(0.0, ge=0, description="of the cell's diameter beside the networks; 0 leaves it out")
+    size_midpoint_um: float = Field(12.0, gt=0, description="diameter at which size says nothing, µm")
+    size_spread_um: float = Field(1.2, gt=0, description="scale of the logistic curve over diameter, µm")
     chunk_cells: int = Field(128, ge=1, description="cells cut and judged at a time; changes memory, never a result")
     min_cell_focus: float = Field(0.1, ge=0, le=1, description="a cell blurred beyond this is not counted, 0–1")
 
@@ -77,7 +88,9 @@ class AggregateSettings(_Stage):
     confidence: float = Field(0.95, gt=0, lt=1, description="of every interval")
     work_up_fraction: float = Field(0.05, gt=0, lt=1, description="blasts in blood at which work-up starts")
     acute_fraction: float = Field(0.20, gt=0, lt=1, description="WHO threshold of the acute-leukaemia range")
-    max_unidentified_fraction: float = Field(0.30, gt=0, le=1, description="more cells than this unlike the training: insufficient")
+    max_unidentified_fraction: float = Field(
+        0.30, gt=0, le=1, description="more cells than this unlike the training: insufficient"
+    )
     min_focus: float = Field(0.15, ge=0, le=1, description="median focus below this: insufficient")
     min_searched_mm2: float = Field(0.0, ge=0, description="less monolayer than this: insufficient, mm²")
     max_blurred_fraction: float = Field(0.5, gt=0, le=1, description="more leukocytes than this blurred: insufficient")
@@ -131,4 +144,6 @@ def load_settings(preset: str = "default") -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{path}: {key}: {first['msg']}", "see configs/presets/default.toml for every key") from error
+        raise SettingsError(
+            f"{path}: {key}: {first['msg']}", "see configs/presets/default.toml for every key"
+        ) from error

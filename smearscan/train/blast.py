@@ -115,8 +115,7 @@ def main() -> None:
         save_package(model, make_card(name, MEMBERS[name], given.steps, left_out), folder=given.out)
         print(f"{name} written", flush=True)
     if given.finish or not given.member:
-        classify = load_settings().classify
-        finish_ensemble(table, classify.blast, classify.blast_weights, given.out)
+        finish_ensemble(table, load_settings().classify, given.out)
 
 
 if __name__ == "__main__":

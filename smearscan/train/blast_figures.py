@@ -13,6 +13,8 @@ from smearscan.models.cards import GroupCard, ModelCard, ValidationCard
 from smearscan.models.ensemble import weighted_sum
 from smearscan.models.infer import infer, logits
 from smearscan.models.packages import Package, load_package, save_package
+from smearscan.models.size_evidence import SizeEvidence
+from smearscan.settings import ClassifySettings
 from smearscan.train.blast_cells import held_back
 from smearscan.train.cells import SOURCES, CellTable, is_smudge
 from smearscan.train.measure_scores import auroc, auroc_interval
@@ -22,22 +24,20 @@ from smearscan.train.run_time import run_time_pictures
 FALSE_ALARMS = 0.04
 
 
-def finish_ensemble(
-    table: CellTable, names: Sequence[str], weights: Sequence[float], folder: Path | None = None
-) -> ModelCard:
+def finish_ensemble(table: CellTable, settings: ClassifySettings, folder: Path | None = None) -> ModelCard:
     """Set temperatures and threshold on the gap blocks, measure on the test blocks, rewrite the cards.
 
-    The weights are those of the preset that the ensemble will run under.
+    Members, weights and the share of size are those of the preset that the ensemble will run under.
     """
-    packages = [load_package(_where(name, folder)) for name in names]
+    packages = [load_package(_where(name, folder)) for name in settings.blast]
     is_blast = table.is_from("Early", "Pre", "Pro")
     judged = is_mononuclear(table) & table.is_whole
     tuned = np.flatnonzero((table.blocks == -1) & judged)
     packages = [_calibrated(package, table, tuned, is_blast[tuned].astype(np.int64)) for package in packages]
     tested = np.flatnonzero(held_back(table) & table.is_whole & ~np.isin(table.types, ["artefact"]))
-    blast = ensemble_probability(packages, weights, table, tested)
+    blast = ensemble_probability(packages, settings, table, tested)
     quiet = tuned[~is_blast[tuned]]
-    threshold = round(float(np.quantile(ensemble_probability(packages, weights, table, quiet), 1 - FALSE_ALARMS)), 3)
+    threshold = round(float(np.quantile(ensemble_probability(packages, settings, table, quiet), 1 - FALSE_ALARMS)), 3)
     threshold = min(max(threshold, 0.5), 0.95)
     groups, figures = count(table, tested, blast, judged[tested], threshold)
     note = (
@@ -82,11 +82,13 @@ def is_mononuclear(table: CellTable) -> np.ndarray:
 
 
 def ensemble_probability(
-    packages: Sequence[Package], weights: Sequence[float], table: CellTable, rows: np.ndarray
+    packages: Sequence[Package], settings: ClassifySettings, table: CellTable, rows: np.ndarray
 ) -> np.ndarray:
-    """(N,) float32: weighted mean of the members' probability of blast."""
+    """(N,) float32: what the judge gives, from the cell table."""
     members = np.stack([infer(p, run_time_pictures(table, rows, p.card.input)) for p in packages])
-    return weighted_sum(members, weights)[:, packages[0].card.classes.index("blast")]
+    blast = weighted_sum(members, settings.blast_weights)[:, packages[0].card.classes.index("blast")]
+    size = SizeEvidence(settings.size_weight, settings.size_midpoint_um, settings.size_spread_um)
+    return size.mixed(blast, sum(settings.blast_weights), np.pi * table.measures[rows, 0] ** 2 / 4)
 
 
 def count(
