@@ -55,8 +55,14 @@ class ClassicalDetector:
         least = round((_LOBED_LEAST_UM if nucleus.n_lobes > 1 else _LEAST_UM) / self._um_per_px)
         top, bottom, left, right = (int(v) for v in (nucleus.top, nucleus.bottom, nucleus.left, nucleus.right))
         rows, columns = film[top:bottom], film[:, left:right]
-        left, right = left - _grown(rows[:, :left][:, ::-1], least, reach), right + _grown(rows[:, right:], least, reach)
-        top, bottom = top - _grown(columns[:top][::-1].T, least, reach), bottom + _grown(columns[bottom:].T, least, reach)
+        left, right = (
+            left - _grown(rows[:, :left][:, ::-1], least, reach),
+            right + _grown(rows[:, right:], least, reach),
+        )
+        top, bottom = (
+            top - _grown(columns[:top][::-1].T, least, reach),
+            bottom + _grown(columns[bottom:].T, least, reach),
+        )
         return FloatBox(left * ratio[0], top * ratio[1], (right - left) * ratio[0], (bottom - top) * ratio[1])
 
 

@@ -15,8 +15,10 @@ from typing import Any
 
 import torch
 
-#: Multiple to which every input is padded: the deepest stride.
-STRIDE_PX = 32
+#: Steps of the two output grids, px; inputs are multiples of 32, the deepest stride.
+OUTPUT_STRIDES_PX = (8.0, 16.0)
+#: Steps of the distribution a box's side is drawn from (ultralytics' `reg_max`).
+N_BINS = 16
 
 #: Layers as ultralytics reads them: [from, repeats, module, arguments].
 ARCHITECTURE: dict[str, Any] = {

@@ -134,7 +134,7 @@ def _near_pairs(labels: np.ndarray, pieces: list[_Piece], um_per_px: float) -> l
 def _edge(labels: np.ndarray, piece: _Piece) -> np.ndarray:
     inside = labels[piece.top : piece.bottom, piece.left : piece.right] == piece.label
     rim = inside & ~ndimage.binary_erosion(inside)
-    return np.argwhere(rim) + (piece.top, piece.left)
+    return np.argwhere(rim) + np.array([piece.top, piece.left])
 
 
 def _is_one_cell(pieces: list[_Piece], um_per_px: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ import torch
 from smearscan.detect.base import FloatBox, resize_to_scale
 from smearscan.detect.boxes import keep_best
 from smearscan.detect.card import load_card, load_into, load_weights
-from smearscan.detect.network import build_network
+from smearscan.detect.network import N_BINS, OUTPUT_STRIDES_PX, build_network
 
 #: Sides of the square input, px. An image is padded to the smallest that holds it, and one image makes a
 #: forward pass: what is found then depends on the image alone, never on what else was in a batch.
@@ -48,9 +48,15 @@ class YoloDetector:
     def __init__(self, um_per_px: float, min_score: float, card: str = "detector") -> None:
         self._um_per_px = um_per_px
         self._min_score = min_score
-        network = build_network()
-        load_into(network, load_weights(load_card(card)), card)
-        self._network, self._dtype = prepare(network)
+        self._network, self._dtype = _loaded(load_weights(load_card(card)), card)
+
+    @classmethod
+    def of_weights(cls, weights: dict[str, torch.Tensor], um_per_px: float, min_score: float) -> YoloDetector:
+        """A detector in training: weights that no card describes yet."""
+        detector = cls.__new__(cls)
+        detector._um_per_px, detector._min_score = um_per_px, min_score
+        detector._network, detector._dtype = _loaded(weights, "of a training")
+        return detector
 
     def detect(self, rgb: np.ndarray, um_per_px: float) -> list[tuple[FloatBox, float]]:
         """Leukocytes of one image of known scale; (H, W, 3) uint8 RGB. Sorted by top, then left."""
@@ -94,10 +100,15 @@ class YoloDetector:
         with torch.inference_mode():
             raw = self._network(x.contiguous(memory_format=torch.channels_last))
             raw = raw[1] if isinstance(raw, tuple) else raw
-            head = self._network.model[-1]
             sizes = [feature.shape[2:] for feature in raw["feats"]]
-            corners = decode(raw["boxes"].float(), sizes, head.stride.tolist(), head.reg_max)
+            corners = decode(raw["boxes"].float(), sizes, OUTPUT_STRIDES_PX, N_BINS)
             return corners[0].double().numpy(), raw["scores"].float().sigmoid()[0, 0].double().numpy()
+
+
+def _loaded(weights: dict[str, torch.Tensor], name: str) -> tuple[torch.nn.Module, torch.dtype]:
+    network = build_network()
+    load_into(network, weights, name)
+    return prepare(network)
 
 
 def prepare(network: torch.nn.Module) -> tuple[torch.nn.Module, torch.dtype]:
@@ -113,9 +124,7 @@ def has_native_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def decode(
-    distribution: torch.Tensor, sizes: list[torch.Size], strides: list[float], n_bins: int
-) -> torch.Tensor:
+def decode(distribution: torch.Tensor, sizes: list[torch.Size], strides: Sequence[float], n_bins: int) -> torch.Tensor:
     """Boxes from the head's raw output.
 
     Each side's distance from the grid point is the mean of a distribution over `n_bins` steps of the stride.

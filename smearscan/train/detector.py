@@ -1,7 +1,7 @@
 """Trains the YOLO detector: own data stream, ultralytics' network and loss, weights averaged over time.
 
-Run as `python -m smearscan.train.detector --fields DIR --out DIR`. Nothing is downloaded: the network starts from
-random weights, or from a checkpoint of this loop.
+Nothing is downloaded: the network starts from random weights, or from a checkpoint of this loop. What it is fed
+stands in `detector_corpus`, which is also what is run.
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ def _collate(items: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, torch.Tens
     }
 
 
-def _stream(maker: TileMaker, recipe: DetectorRecipe, first_step: int) -> Iterator[dict[str, torch.Tensor]]:
+def _stream(maker: TileMaker, recipe: DetectorRecipe) -> Iterator[dict[str, torch.Tensor]]:
     import cv2
 
     # Before the loader forks: a child that inherits OpenCV's thread pool without its threads waits for them for ever.
     cv2.setNumThreads(0)
-    indices = range(first_step * recipe.batch_size, 1 << 40)
+    indices = range(1 << 40)
     loader = torch.utils.data.DataLoader(
         _Tiles(maker),
         batch_size=recipe.batch_size,
@@ -124,7 +124,7 @@ def train_detector(maker: TileMaker, out: Path, recipe: DetectorRecipe, start: P
     optimiser = _optimiser(network, recipe)
     began, step, path = time.monotonic(), 0, out / "last.pt"
     smooth = np.zeros(3)
-    for batch in _stream(maker, recipe, 0):
+    for batch in _stream(maker, recipe):
         done = (time.monotonic() - began) / recipe.seconds
         if done >= 1:
             break

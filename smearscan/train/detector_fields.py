@@ -56,17 +56,31 @@ def read_yolo_fields(folder: Path, part: str) -> list[LabelledField]:
     """
     fields = []
     for path in sorted((folder / "images" / part).iterdir()):
-        rgb = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        rgb = read_rgb(path)
         height, width = rgb.shape[:2]
         rows = (folder / "labels" / part / f"{path.stem}.txt").read_text().split("\n")
         table = np.array([row.split()[:5] for row in rows if row.strip()], np.float32).reshape(-1, 5)
         centre, half = table[:, 1:3], table[:, 3:5] / 2
-        boxes = np.concatenate([centre - half, centre + half], 1) * np.float32([width, height, width, height])
+        boxes = np.concatenate([centre - half, centre + half], 1) * np.array([width, height, width, height], np.float32)
         kind = table[:, 0].astype(int)
         fields.append(
             LabelledField(path.stem, rgb, boxes[kind == _LEUKOCYTE], boxes[kind == _RED_CELL], f"{width}x{height}")
         )
     return fields
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """An image file as (H, W, 3) uint8 RGB.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is absent or no image.
+    """
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise FileNotFoundError(path)
+    return np.ascontiguousarray(bgr[..., ::-1]).astype(np.uint8, copy=False)
 
 
 def red_cell_diameters(fields: list[LabelledField]) -> list[float]:
@@ -103,7 +117,7 @@ def training_field(rgb: np.ndarray, boxes: np.ndarray, um_per_px: float, source:
     factor = um_per_px / BASE_UM_PER_PX
     size = (max(8, round(rgb.shape[1] * factor)), max(8, round(rgb.shape[0] * factor)))
     scaled = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
-    ratio = np.float32([size[0] / rgb.shape[1], size[1] / rgb.shape[0]])
+    ratio = np.array([size[0] / rgb.shape[1], size[1] / rgb.shape[0]], np.float32)
     corners = (boxes.reshape(-1, 4) * np.tile(ratio, 2)).astype(np.float32)
     return TrainingField(scaled, corners, source, _background_density(scaled, corners))
 

@@ -58,8 +58,9 @@ def draw_dirt(rng: np.random.Generator, canvas: np.ndarray, boxes: np.ndarray, s
             cv2.ellipse(layer, (x, y), axes, float(rng.uniform(0, 180)), 0, 360, (grey, grey, grey), -1, cv2.LINE_AA)
         elif kind < 0.92:  # a fibre or scratch
             tone = int(rng.integers(20, 235))
-            points = np.cumsum(rng.normal(0, 14, (6, 2)), 0) + (x, y)
-            cv2.polylines(layer, [points.astype(np.int32)], False, (tone, tone, tone), int(rng.integers(1, 4)), cv2.LINE_AA)
+            points = (np.cumsum(rng.normal(0, 14, (6, 2)), 0) + np.array([x, y])).astype(np.int32)
+            width = int(rng.integers(1, 4))
+            cv2.polylines(layer, [points], False, (tone, tone, tone), width, cv2.LINE_AA)
         else:  # a burnt-in scale bar
             cv2.rectangle(layer, (x, y), (x + 40, y + 16), (255, 255, 255), -1)
             cv2.line(layer, (x + 4, y + 12), (x + 30, y + 12), (0, 0, 0), 1)
@@ -77,13 +78,15 @@ def vary_optics(rng: np.random.Generator, rgb: np.ndarray) -> np.ndarray:
         soft = cv2.GaussianBlur(image, (0, 0), 1.0)
         image = image + float(rng.uniform(0.2, 1.2)) * (image - soft)
     if rng.random() < 0.4:
-        noise = rng.standard_normal(image.shape[:2] + (3,), np.float32)
+        noise = rng.standard_normal((*image.shape[:2], 3), np.float32)
         image = image + noise * np.float32(rng.uniform(0.003, 0.03))
     out = np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
     if rng.random() < 0.5:
         quality = int(rng.integers(35, 95))
         _, packed = cv2.imencode(".jpg", out[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-        out = cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1]
+        decoded = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        assert decoded is not None  # it was packed one line above
+        out = decoded[..., ::-1].astype(np.uint8, copy=False)
     return np.ascontiguousarray(out)
 
 
@@ -94,12 +97,14 @@ def _vary_light(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     mix /= mix.sum(1, keepdims=True)
     if rng.random() < 0.25:  # saturation, now and then down to grey
         keep = np.float32(rng.uniform(0.0 if rng.random() < 0.15 else 0.45, 1.5))
-        mix = (keep * np.eye(3, dtype=np.float32) + (1 - keep) / 3) @ mix
-    image = cv2.transform(image, mix.astype(np.float32))
+        mix = ((keep * np.eye(3, dtype=np.float32) + (1 - keep) / 3) @ mix).astype(np.float32)
+    image = cv2.transform(image, mix)
     white = rng.uniform(0.72, 1.04) * np.exp(rng.normal(0, 0.05, 3))
-    image = np.clip(image, 0, 1) ** np.float32(np.exp(rng.normal(0, 0.18))) * white.astype(np.float32)
+    gamma = np.float32(np.exp(rng.normal(0, 0.18)))
+    image = (np.clip(image, 0, 1) ** gamma * white.astype(np.float32)).astype(np.float32)
     if rng.random() < 0.4:
         v, u = np.mgrid[:side, :side].astype(np.float32) / side - 0.5
         a, b, c = rng.normal(0, 0.2), rng.normal(0, 0.2), -abs(rng.normal(0, 0.4))
-        image = image * (1 + a * u + b * v + c * (u * u + v * v)).astype(np.float32)[..., None]
-    return image.astype(np.float32)
+        shade = 1 + a * u + b * v + c * (u * u + v * v)
+        image = (image * shade[..., None]).astype(np.float32)
+    return image

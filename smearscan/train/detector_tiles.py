@@ -26,7 +26,10 @@ class TileRecipe:
     p_dense: float = 0.25
     p_dirt: float = 0.4
     p_own_stain: float = 0.3
-    min_visible: float = 0.4
+    p_lone: float = 0.3
+    p_sparse: float = 0.35
+    min_visible: float = 0.2
+    min_side_px: float = 2.5
 
 
 class TileMaker:
@@ -41,7 +44,9 @@ class TileMaker:
     def __init__(
         self, groups: dict[str, list[TrainingField]], weights: dict[str, float], recipe: TileRecipe, seed: int
     ) -> None:
-        self._groups = {source: [replace(f, source=source) for f in fields] for source, fields in groups.items() if fields}
+        self._groups = {
+            source: [replace(f, source=source) for f in fields] for source, fields in groups.items() if fields
+        }
         self._sources = sorted(self._groups)
         share = np.array([weights.get(source, 1.0) for source in self._sources], float)
         self._share = share / share.sum()
@@ -81,18 +86,27 @@ class TileMaker:
         """Fill the canvas shelf by shelf; now and then a gap stays as white as outside a slide."""
         side = canvas.shape[0]
         mixed = rng.random() < 0.5
+        is_lone = (
+            rng.random() < self._recipe.p_lone
+        )  # as a field of its own comes: glass beside it, cells cut at its rim
+        # Film between leukocytes, of which a scan has more than anything: tiles with few of them or none.
+        p_bare = float(rng.choice([0.8, 0.95, 1.0])) if rng.random() < self._recipe.p_sparse else 0.0
         found: list[np.ndarray] = []
-        y = -int(rng.integers(0, 40))
+        y = 0 if is_lone else -int(rng.integers(0, 40))
         while y < side:
-            x, shelf = -int(rng.integers(0, 40)), side
+            x, row = 0 if is_lone else -int(rng.integers(0, 40)), []
             while x < side:
                 field = self._draw(rng) if mixed else self._draw(rng, main.source)
-                patch, boxes = self._take(rng, field, shrink, stain)
+                field = _bare_part(field) if rng.random() < p_bare else field
+                row.append((x, *self._take(rng, field, shrink, stain)))
+                x += row[-1][1].shape[1] + (int(rng.integers(4, 24)) if is_lone else 0)
+            heights = [patch.shape[0] for _, patch, _ in row]
+            # Side by side all are cut to the lowest: what lay under the next row would leave its boxes behind.
+            shelf = max(heights) if is_lone else max(24, min(heights))
+            for x, patch, boxes in row:
                 if rng.random() > 0.06:
-                    found.append(_paste(canvas, patch, boxes, x, y, self._recipe.min_visible))
-                x += patch.shape[1]
-                shelf = min(shelf, patch.shape[0])
-            y += max(shelf, 16)
+                    found.append(_paste(rng, canvas, patch, boxes, (x, y), shelf, self._recipe))
+            y += shelf + (int(rng.integers(4, 24)) if is_lone else 0)
         return np.concatenate(found) if found else np.zeros((0, 4), np.float32)
 
     def _take(
@@ -104,7 +118,7 @@ class TileMaker:
         height, width = field.rgb.shape[:2]
         size = (max(8, round(width * factor * aspect)), max(8, round(height * factor / aspect)))
         rgb = cv2.resize(field.rgb, size, interpolation=cv2.INTER_AREA)
-        boxes = field.boxes * np.tile(np.float32([size[0] / width, size[1] / height]), 2)
+        boxes = field.boxes * np.tile(np.array([size[0] / width, size[1] / height], np.float32), 2)
         rgb = cv2.LUT(rgb, vary_stain_lut(rng, field.density, stain))
         return _turn(rgb, boxes, int(rng.integers(8)))
 
@@ -127,7 +141,9 @@ class TileMaker:
             left, top, right, bottom = whole[int(rng.integers(len(whole)))]
             cut = field.rgb[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))]
             size = (max(6, round(cut.shape[1] * shrink)), max(6, round(cut.shape[0] * shrink)))
-            patch = cv2.LUT(cv2.resize(cut, size, interpolation=cv2.INTER_AREA), vary_stain_lut(rng, field.density, stain))
+            patch = cv2.LUT(
+                cv2.resize(cut, size, interpolation=cv2.INTER_AREA), vary_stain_lut(rng, field.density, stain)
+            )
             patch, _ = _turn(patch, np.zeros((0, 4), np.float32), int(rng.integers(8)))
             height, width = patch.shape[:2]
             if len(boxes) and rng.random() < 0.6:  # beside another cell
@@ -138,13 +154,32 @@ class TileMaker:
                 y = int((near[1] + near[3]) / 2 + np.sin(angle) * reach - height / 2)
             else:
                 x, y = int(rng.integers(-width // 3, side)), int(rng.integers(-height // 3, side))
-            box = np.float32([[x, y, x + width, y + height]])
-            seen = _clip(box, side, side, self._recipe.min_visible)
+            box = np.array([[x, y, x + width, y + height]], np.float32)
+            seen = _clip(box, (0, 0, side, side), self._recipe)
             if not len(seen) or _largest_overlap(box[0], boxes) > 0.2:
                 continue
             _blend_ellipse(canvas, patch, x, y)
             boxes = np.concatenate([boxes, seen])
         return boxes
+
+
+def _bare_part(field: TrainingField) -> TrainingField:
+    """The largest strip along a side of the field that holds no leukocyte."""
+    height, width = field.rgb.shape[:2]
+    if not len(field.boxes):
+        return field
+    left, top = np.floor(field.boxes[:, :2].min(0)).astype(int)
+    right, bottom = np.ceil(field.boxes[:, 2:].max(0)).astype(int)
+    strips = [
+        (0, 0, left - 2, height),
+        (right + 2, 0, width, height),
+        (0, 0, width, top - 2),
+        (0, bottom + 2, width, height),
+    ]
+    x0, y0, x1, y1 = max(strips, key=lambda s: max(0, s[2] - s[0]) * max(0, s[3] - s[1]))
+    if x1 - x0 < 16 or y1 - y0 < 16:  # cells everywhere: a corner of glass instead
+        return replace(field, rgb=np.full((32, 32, 3), 255, np.uint8), boxes=field.boxes[:0])
+    return replace(field, rgb=np.ascontiguousarray(field.rgb[y0:y1, x0:x1]), boxes=field.boxes[:0])
 
 
 def _whole_boxes(field: TrainingField) -> np.ndarray:
@@ -177,22 +212,37 @@ def _blend_ellipse(canvas: np.ndarray, patch: np.ndarray, x: int, y: int) -> Non
     canvas[y + top : y + bottom, x + left : x + right] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
 
-def _paste(canvas: np.ndarray, patch: np.ndarray, boxes: np.ndarray, x: int, y: int, min_visible: float) -> np.ndarray:
+def _paste(
+    rng: np.random.Generator,
+    canvas: np.ndarray,
+    patch: np.ndarray,
+    boxes: np.ndarray,
+    place: tuple[int, int],
+    height: int,
+    recipe: TileRecipe,
+) -> np.ndarray:
+    """Put at most `height` rows of a patch on the canvas; the boxes, cut to what is seen, in px of the canvas."""
     side = canvas.shape[0]
+    x, y = place
+    first = int(rng.integers(0, max(1, patch.shape[0] - height + 1)))
+    patch, boxes = patch[first : first + height], boxes - np.array([0, first, 0, first], np.float32)
     top, left = max(0, -y), max(0, -x)
     bottom, right = min(patch.shape[0], side - y), min(patch.shape[1], side - x)
     if bottom <= top or right <= left:
         return np.zeros((0, 4), np.float32)
     canvas[y + top : y + bottom, x + left : x + right] = patch[top:bottom, left:right]
-    return _clip(boxes + np.float32([x, y, x, y]), side, side, min_visible)
+    seen = _clip(boxes, (left, top, right, bottom), recipe)
+    return seen + np.array([x, y, x, y], np.float32)
 
 
-def _clip(boxes: np.ndarray, width: int, height: int, min_visible: float) -> np.ndarray:
-    """Boxes cut to the image; those of which less than `min_visible` is left are dropped."""
-    cut = np.clip(boxes, 0, np.float32([width, height, width, height]))
+def _clip(boxes: np.ndarray, window: tuple[int, int, int, int], recipe: TileRecipe) -> np.ndarray:
+    """Boxes cut to a window (left, top, right, bottom); those of which too little is left are dropped."""
+    low, high = np.array(window[:2] * 2, np.float32), np.array(window[2:] * 2, np.float32)
+    cut = np.clip(boxes, low, high)
     area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
     seen = np.clip(cut[:, 2:] - cut[:, :2], 0, None)
-    return cut[(seen.prod(1) >= min_visible * area) & (seen.min(1, initial=1e9) >= 4)].astype(np.float32)
+    is_kept = (seen.prod(1) >= recipe.min_visible * area) & (seen.min(1, initial=1e9) >= recipe.min_side_px)
+    return cut[is_kept].astype(np.float32)
 
 
 def _turn(rgb: np.ndarray, boxes: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
