@@ -174,8 +174,7 @@ def _otsu(values: np.ndarray) -> float:
 
 def _without_holes(film: np.ndarray) -> np.ndarray:
     """Film with pallors filled: holes as round as a pallor, not the gaps between touching cells."""
-    mask = film.astype(np.uint8)
-    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    mask = cv2.morphologyEx(film.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     contours, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     for contour, (_, _, _, parent) in zip(contours, tree[0] if tree is not None else (), strict=False):
         if parent >= 0 and _is_round(contour):

@@ -94,21 +94,21 @@ def basophil(dice: Dice) -> Drawing:
 def lymphocyte(dice: Dice) -> Drawing:
     """Small with a dense round nucleus, or large with more pale blue cytoplasm."""
     is_large = dice.chance(0.2)
-    radius = dice.normal(6.0, 0.4) if is_large else dice.normal(4.7, 0.35)
+    radius = dice.normal(6.1, 0.4) if is_large else dice.normal(5.0, 0.35)
     canvas = Canvas(dice, radius, 0.22)
     cell = _cell(canvas, radius, 0.12)
     inside = cover(cell)
     canvas.lay(BASOPHILIC, dice.uniform(0.4, 0.7) * (1 + 0.2 * smooth_noise(dice, canvas.shape, 0.8)), inside)
     if is_large:
         canvas.lay(NUCLEAR, 0.4 * granules(dice, canvas.shape, 2.2, 0.22, 0.3), cover(cell + 0.4))
-    share = dice.uniform(0.68, 0.76) if is_large else dice.uniform(0.82, 0.92)
+    share = dice.uniform(0.76, 0.84) if is_large else dice.uniform(0.84, 0.94)
     place = _towards(dice.angle(), (1 - share) * radius * dice.uniform(0.3, 0.9))
     oval = dice.uniform(0.9, 1.0)
     nucleus = ellipse(canvas.x, canvas.y, place, (share * radius, share * radius * oval), dice.angle())
     if dice.chance(0.25):
         notch = ellipse(canvas.x, canvas.y, _towards(dice.angle(), share * radius * 1.1), (1.0, 1.0))
         nucleus = carve(nucleus, notch, 0.6)
-    canvas.chromatin(np.maximum(nucleus, cell + 0.1), dice.uniform(1.0, 1.2), 1.3, 0.2)
+    canvas.chromatin(np.maximum(nucleus, cell + 0.1), dice.uniform(0.95, 1.2), 1.1, 0.27)
     return canvas.finish(cell)
 
 
@@ -118,18 +118,19 @@ def monocyte(dice: Dice) -> Drawing:
     canvas = Canvas(dice, radius, 0.45)
     cell = _cell(canvas, radius, 0.15)
     inside = cover(cell)
-    canvas.lay(BASOPHILIC, dice.uniform(0.5, 0.75) * (1 + 0.18 * smooth_noise(dice, canvas.shape, 0.9)), inside)
-    canvas.lay(NUCLEAR, dice.uniform(0.08, 0.18) * granules(dice, canvas.shape, 0.45, 0.16, 0.6), inside)
+    canvas.lay(BASOPHILIC, dice.uniform(0.45, 0.75) * (1 + 0.18 * smooth_noise(dice, canvas.shape, 0.9)), inside)
+    canvas.lay(NUCLEAR, dice.uniform(0.05, 0.14), inside)
+    canvas.lay(NUCLEAR, dice.uniform(0.06, 0.14) * granules(dice, canvas.shape, 0.45, 0.16, 0.6), inside)
     angle = dice.angle()
     nucleus = ellipse(
-        canvas.x, canvas.y, _towards(angle, 0.12 * radius), (radius * dice.uniform(0.52, 0.6), radius * 0.72), angle
+        canvas.x, canvas.y, _towards(angle, 0.1 * radius), (radius * dice.uniform(0.62, 0.72), radius * 0.8), angle
     )
-    notch = _towards(angle + dice.normal(0, 0.3), -radius * dice.uniform(0.42, 0.62))
+    notch = _towards(angle + dice.normal(0, 0.3), -radius * dice.uniform(0.5, 0.75))
     fold = ellipse(
         canvas.x, canvas.y, notch, (radius * dice.uniform(0.32, 0.5), radius * dice.uniform(0.2, 0.34)), angle
     )
     nucleus = carve(nucleus, fold, 0.9)
-    where = canvas.chromatin(np.maximum(nucleus, cell + 0.3), dice.uniform(0.72, 0.85), 1.1, 0.24)
+    where = canvas.chromatin(np.maximum(nucleus, cell + 0.3), dice.uniform(0.78, 0.95), 1.0, 0.25)
     crease = capsule(canvas.x, canvas.y, notch, _towards(angle, 0.3 * radius), 0.12)
     canvas.lay(NUCLEAR, -0.25, where * cover(crease, 0.5))
     for _ in range(dice.integer(0, 5)):
@@ -157,7 +158,7 @@ def immature_granulocyte(dice: Dice) -> Drawing:
     if not is_early and dice.chance(0.6):
         dent = ellipse(canvas.x, canvas.y, _towards(angle, -radius * dice.uniform(0.35, 0.5)), (2.0, 2.6), angle)
         nucleus = carve(nucleus, dent, 0.9)
-    canvas.chromatin(np.maximum(nucleus, cell + 0.25), dice.uniform(0.75, 0.92), 0.8, 0.2)
+    canvas.chromatin(np.maximum(nucleus, cell + 0.25), dice.uniform(0.78, 0.95), 0.8, 0.22)
     if is_early:
         canvas.lay(NUCLEAR, 0.5 * granules(dice, canvas.shape, 0.9, 0.26, 0.55), cover(cell + 0.3))
     return canvas.finish(cell)

@@ -26,9 +26,9 @@ def red_cell(dice: Dice, diameter_um: float, pallor: float) -> Drawing:
     stretch = 1 + abs(dice.normal(0, 0.05)) + (0.2 if dice.chance(0.03) else 0.0)
     angle = dice.angle()
     outline = ellipse(canvas.x, canvas.y, (0, 0), (radius * stretch, radius / stretch), angle)
-    if dice.chance(0.03):  # crenated: an echinocyte
+    if dice.chance(0.02):  # crenated: an echinocyte
         turn = np.arctan2(canvas.y, canvas.x)
-        outline = outline + 0.28 * np.sin(dice.integer(11, 17) * turn + dice.angle())
+        outline = outline + dice.uniform(0.1, 0.22) * np.sin(dice.integer(11, 17) * turn + dice.angle())
     depth = 1 + outline / (radius / stretch)  # 0 in the middle, 1 on the outline
     middle = dice.uniform(0.32, 0.5)
     dip = pallor * dice.uniform(0.35, 1.35) * (0.1 if dice.chance(0.12) else 1.0)
@@ -54,7 +54,8 @@ def platelet(dice: Dice) -> Drawing:
     inside = cover(outline, 0.35)
     canvas.lay(BASOPHILIC, dice.uniform(0.15, 0.35), inside)
     grains = granules(dice, canvas.shape, 0.45, 0.22, 0.8) * cover(outline + 0.25, 0.5)
-    canvas.lay(NUCLEAR, dice.uniform(0.2, 0.35) * inside + dice.uniform(0.3, 0.6) * grains, 1.0)
+    canvas.lay(NUCLEAR, dice.uniform(0.2, 0.35), inside)
+    canvas.lay(NUCLEAR, dice.uniform(0.3, 0.6), grains)
     return canvas.finish(outline)
 
 

@@ -160,7 +160,12 @@ def _falling_light(field_of_view: Size, bank: SpriteBank) -> np.ndarray | None:
 def _noise(bank: SpriteBank) -> tuple[np.ndarray, np.ndarray]:
     """What the camera adds and takes away, each (512, 512, 3) uint8; mostly the same in all channels."""
     shape = (_NOISE_PX, _NOISE_PX, 3)
-    draws = sum(uniform(bank.seed, 91, part, np.arange(_NOISE_PX**2 * 3)) for part in range(4)).reshape(shape)
-    grey = sum(uniform(bank.seed, 92, part, np.arange(_NOISE_PX**2)) for part in range(4)).reshape(*shape[:2], 1)
-    noise = bank.laboratory.noise * (0.5 * (draws - 2) + 0.85 * (grey - 2)) * np.sqrt(3)
+    draws = _bell(bank.seed, 91, _NOISE_PX**2 * 3).reshape(shape)
+    grey = _bell(bank.seed, 92, _NOISE_PX**2).reshape(*shape[:2], 1)
+    noise = bank.laboratory.noise * (0.5 * draws + 0.85 * grey)
     return np.rint(np.maximum(noise, 0)).astype(np.uint8), np.rint(np.maximum(-noise, 0)).astype(np.uint8)
+
+
+def _bell(seed: int, use: int, n: int) -> np.ndarray:
+    """Nearly normal numbers of mean 0 and standard deviation 1: sums of four even ones."""
+    return (np.sum([uniform(seed, use, part, np.arange(n)) for part in range(4)], axis=0) - 2) * np.sqrt(3)

@@ -28,6 +28,9 @@ UNCOUNTED: dict[CellClass, float] = {
     CellClass.ARTEFACT: 0.01,
 }
 
+#: How far red cells are shaken from an even packing, diameters: they touch, and some overlap.
+_SHAKE = 0.42
+
 #: Nothing drawn reaches further from its centre, µm.
 REACH_UM = 14.0
 
@@ -139,8 +142,8 @@ class Placement:
         rise = step * math.sqrt(0.75)
         columns, rows = _grid(left / step - 1, top / rise - 1, right / step + 1, bottom / rise + 1, 1.0)
         draw = lambda use: uniform(self.seed, 13 + layer, use, columns, rows)  # noqa: E731
-        x = (columns + 0.5 * (rows & 1) + 0.37 * layer + 0.55 * (draw(0) - 0.5)) * step
-        y = (rows + 0.29 * layer + 0.55 * (draw(1) - 0.5)) * rise
+        x = (columns + 0.5 * (rows & 1) + 0.37 * layer + _SHAKE * (draw(0) - 0.5)) * step
+        y = (rows + 0.29 * layer + _SHAKE * (draw(1) - 0.5)) * rise
         film = self.film.at(x, y)
         keep = np.clip(0.62 * film, 0, 0.9) if layer == 0 else np.clip(0.55 * (film - layer - 0.1), 0, 0.9)
         return _pick(draw(2) < keep, x, y, np.zeros_like(columns), draw(3), draw(4))

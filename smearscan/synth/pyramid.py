@@ -95,16 +95,22 @@ def write_pyramid(
 
 def compress_tiles(rows: np.ndarray, quality: int) -> Iterator[bytes]:
     """JPEG tiles of one row of tiles, edge tiles filled by repeating their border."""
-    import imagecodecs
-
     for x in range(0, rows.shape[1], TILE_PX):
         tile = rows[:TILE_PX, x : x + TILE_PX]
         below, beside = TILE_PX - tile.shape[0], TILE_PX - tile.shape[1]
         if below or beside:
             tile = np.pad(tile, ((0, below), (0, beside), (0, 0)), mode="edge")
-        yield imagecodecs.jpeg8_encode(
-            np.ascontiguousarray(tile), level=quality, colorspace="RGB", outcolorspace="YCBCR", subsampling="420"
-        )
+        yield encode_jpeg(tile, quality)
+
+
+def encode_jpeg(pixels: np.ndarray, quality: int) -> bytes:
+    """A JPEG stream of (H, W, 3) uint8 RGB, chroma halved; the same codec for tiles and fields."""
+    import imagecodecs
+
+    packed = np.ascontiguousarray(pixels)
+    return bytes(
+        imagecodecs.jpeg8_encode(packed, level=quality, colorspace="RGB", outcolorspace="YCBCR", subsampling="420")
+    )
 
 
 def _bands(

@@ -30,8 +30,8 @@ def smooth_noise(dice: Dice, shape: tuple[int, int], scale_um: float) -> np.ndar
     sigma = scale_um / DRAW_MPP / 2
     step = max(1, int(sigma / 2))  # a broad blur of few numbers is the same as of many
     small = dice.field(*(n // step + 3 for n in shape)) - 0.5
-    small = cv2.GaussianBlur(small, (0, 0), max(0.5, sigma / step), borderType=cv2.BORDER_REFLECT)
-    noise = small[: shape[0], : shape[1]] if step == 1 else _enlarge(small, shape, step)
+    blurred = cv2.GaussianBlur(small, (0, 0), max(0.5, sigma / step), borderType=cv2.BORDER_REFLECT)
+    noise = blurred[: shape[0], : shape[1]] if step == 1 else _enlarge(blurred, shape, step)
     return (noise - noise.mean()) / max(1e-9, noise.std())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from smearscan.classes import COUNTED, CellClass
 from smearscan.errors import OutputError
 from smearscan.geometry import Box
 from smearscan.synth.paint import TrueCell
-from smearscan.synth.pyramid import Progress, write_pyramid
+from smearscan.synth.pyramid import Progress, encode_jpeg, write_pyramid
 from smearscan.synth.smear import Smear, SmearOptions
 
 COLUMNS = ("x_px", "y_px", "width_px", "height_px", "cell_class", "zone")
@@ -147,16 +148,16 @@ def _as_json(truth: SmearTruth) -> str:
     return json.dumps(table, indent=2) + "\n"
 
 
-def _write_field(path: Path, smear: Smear, take: object, progress: Progress | None) -> None:
+def _write_field(path: Path, smear: Smear, take: Callable[[list[TrueCell]], None], progress: Progress | None) -> None:
     """A lone field as PNG, JPEG or BMP."""
     from PIL import Image
 
     whole = Box(0, 0, smear.size.width, smear.size.height)
-    image = Image.fromarray(smear.paint(whole))
-    take(smear.true_cells(whole))  # type: ignore[operator]
+    pixels = smear.paint(whole)
+    take(smear.true_cells(whole))
     if path.suffix.lower() in (".jpg", ".jpeg"):
-        image.save(path, quality=smear.laboratory.jpeg_quality, subsampling=2)
+        path.write_bytes(encode_jpeg(pixels, smear.laboratory.jpeg_quality))
     else:
-        image.save(path)
+        Image.fromarray(pixels).save(path)
     if progress is not None:
         progress(smear.size.height, smear.size.height)
