@@ -3,9 +3,10 @@
     python benchmarks/end_to_end.py SCAN.tif [--truth SCAN.csv] [--baseline]
 
 The floor is measured inside the same run, on the same pixels: seconds spent decoding what was read, in the bare
-detector over the regions searched, in the bare classifiers over the cells found. Everything else is ours to answer for.
-`--truth` (x,y,width,height per leukocyte) adds recall and precision at IoU 0.5. `--baseline` times ultralytics tiled over
-full resolution (640 px, overlap 0.15) on a part of the scan and scales it up; its weights are random, only time is compared.
+detector over the regions searched, in the bare classifiers over the cells found. Everything else is ours to answer
+for. `--truth` (x,y,width,height per leukocyte) adds recall and precision at IoU 0.5. `--baseline` times ultralytics tiled
+over full resolution (640 px, overlap 0.15) on a part of the scan and scales it up; its weights are random, only time is
+compared.
 One process, one thread.
 """
 
@@ -72,7 +73,11 @@ def screen_with_meters(scan: Path, preset: str) -> dict[str, float]:
     from smearscan.submission import gather
 
     settings = load_settings(preset)
-    detector, judge, segmenter = create_detector(settings.detect.detector, settings.detect), load_judge(settings.classify), shipped_segmenter()
+    detector, judge, segmenter = (
+        create_detector(settings.detect.detector, settings.detect),
+        load_judge(settings.classify),
+        shipped_segmenter(),
+    )
     decode, detect, classify, mask = Meter(), Meter(), Meter(), Meter()
     for kind in readers():
         decode.wrap(kind, "_read_level")
@@ -94,8 +99,9 @@ def screen_with_meters(scan: Path, preset: str) -> dict[str, float]:
         "mask_network_s": mask.seconds, "floor_s": floor, "ratio_to_floor": total / floor,
         "ratio_to_floor_with_mask_network": total / (floor + mask.seconds),
         "s_per_gigapixel": total / gpx, "cells_per_s": len(slide.cells) / total,
-        "film_s_per_gigapixel": total / (slide.quality["film_mm2"] * 1e6 / (slide.scale.mpp.x * slide.scale.mpp.y) / 1e9),
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, **{f"stage_{k}_s": v for k, v in slide.seconds.items()},
+        "film_s_per_gigapixel": total / (slide.quality["film_mm2"] / slide.scale.mpp.x / slide.scale.mpp.y / 1e3),
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        **{f"stage_{stage}_s": seconds for stage, seconds in slide.seconds.items()},
     }  # fmt: skip
 
 
@@ -118,7 +124,9 @@ def tiled_baseline(scan: Path) -> float:
 
     settings.update({"sync": False})
     model, step = YOLO("yolo11n.yaml"), int(TILE_PX * (1 - OVERLAP))
-    predict: Callable[..., Any] = functools.partial(model.predict, imgsz=TILE_PX, device="cpu", verbose=False, conf=0.25)
+    predict: Callable[..., Any] = functools.partial(
+        model.predict, imgsz=TILE_PX, device="cpu", verbose=False, conf=0.25
+    )
     with open_slide(scan) as slide:
         size = slide.info.size
         places = [(x, y) for y in range(0, size.height, step) for x in range(0, size.width, step)]
@@ -160,7 +168,11 @@ def main() -> None:
     start_worker()
     figures: dict[str, float] = screen_with_meters(given.scan, given.preset)
     seconds, found = detect_only(given.scan, given.preset)
-    figures |= {"detect_s": seconds, "detect_s_per_gigapixel": seconds / figures["gigapixels"], "n_detected": len(found)}
+    figures |= {
+        "detect_s": seconds,
+        "detect_s_per_gigapixel": seconds / figures["gigapixels"],
+        "n_detected": len(found),
+    }
     if given.truth:
         figures["recall"], figures["precision"] = score(found, given.truth)
     if given.baseline:

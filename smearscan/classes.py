@@ -22,7 +22,7 @@ class CellClass(StrEnum):
     ARTEFACT = "artefact"
 
     @property
-    def title(self) -> str:
+    def title(self) -> str:  # type: ignore[override]  # a name for people, not str.title
         """Name for people, as ICSH spells it."""
         return _TITLES.get(self, self.value.replace("_", " ").capitalize())
 

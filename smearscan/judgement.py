@@ -7,10 +7,10 @@ from statistics import fmean
 
 from smearscan.aggregate.differential import is_counted
 from smearscan.crops import measure_cell
-from smearscan.verdict import Verdict
 from smearscan.records import CellMask, CellPrediction, Crop, Detection, FieldResult, SlideResult, SlideSource
 from smearscan.slide.focus import focus_score
 from smearscan.survey import FieldPlan, Survey
+from smearscan.verdict import Verdict
 
 
 def describe_cell(

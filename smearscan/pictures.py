@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smearscan.crops import cut_crops, shipped_segmenter, segment_cells
+from smearscan.crops import cut_crops, segment_cells, shipped_segmenter
 from smearscan.judge import load_judge
 from smearscan.records import Crop, PatientResult, SlideResult
 from smearscan.report.content import CellImage, ReportImages, Thumbnail

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from smearscan.crops import batches_of_neighbours, cut_crops, shipped_segmenter, segment_cells
+from smearscan.crops import batches_of_neighbours, cut_crops, segment_cells, shipped_segmenter
 from smearscan.detect import create_detector, find_leukocytes, merge_detections
-from smearscan.judgement import describe_cell, describe_slide
 from smearscan.judge import load_judge
+from smearscan.judgement import describe_cell, describe_slide
 from smearscan.records import CellPrediction, Detection, SlideResult, SlideSource, Tile
 from smearscan.settings import Settings
 from smearscan.slide import open_slide
@@ -25,13 +25,14 @@ from smearscan.timing import Stopwatch, add_seconds
 #: Tiles in one search chunk: some seconds of work, and memory that does not grow with the slide.
 TILES_PER_CHUNK = 16
 
-A, B = TypeVar("A"), TypeVar("B")
+In = TypeVar("In")
+Out = TypeVar("Out")
 
 
 class Runner(Protocol):
     """Applies a function to chunks and keeps their order; `map` of the built-ins is one."""
 
-    def __call__(self, function: Callable[[A], B], chunks: Iterable[A], /) -> Iterable[B]: ...
+    def __call__(self, function: Callable[[In], Out], chunks: Iterable[In], /) -> Iterable[Out]: ...
 
 
 @dataclass(frozen=True, slots=True)

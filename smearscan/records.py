@@ -180,8 +180,8 @@ class SlideResult:
     """All that was learned of one slide. A failed one has `status` failed and a `reason`.
 
     `scale` and `size` are those of the first image, `fields` has them all, `left_out` says which
-    images could not be used and why. `quality` holds named numbers (focus, film_mm2, searched_mm2, stain …), `notes` what was left
-    out and why, `seconds` per stage.
+    images could not be used and why. `quality` holds named numbers (focus, film_mm2, searched_mm2,
+    stain_distance), `notes` what else is to be told, `seconds` per stage.
     """
 
     source: SlideSource

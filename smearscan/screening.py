@@ -46,7 +46,9 @@ class Screening:
         return sum(slide.status == "failed" or slide.is_partial for slide in self.slides)
 
 
-def screen(submission: Submission, settings: Settings, out: Path, preset: str, jobs: int, watcher: Watcher) -> Screening:
+def screen(
+    submission: Submission, settings: Settings, out: Path, preset: str, jobs: int, watcher: Watcher
+) -> Screening:
     """Screen a submission and write its files into `out`.
 
     Raises

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smearscan.detect import create_detector, detect_image, find_leukocytes, merge_detections
-from smearscan.errors import ScaleError
 from smearscan.detect.boxes import whole_box
+from smearscan.errors import ScaleError
 from smearscan.geometry import Box, Mpp
 from smearscan.records import Detection, Scale
 from smearscan.regions import find_regions

@@ -47,7 +47,9 @@ def read_worksheet(worksheet: Path) -> list[WorksheetRow]:
     lines = text.splitlines()
     header = lines[0] if lines else ""
     # Spreadsheets in half of Europe write semicolons and call it CSV.
-    table = csv.DictReader(lines, delimiter=";" if header.count(";") > header.count(",") else ",", skipinitialspace=True)
+    table = csv.DictReader(
+        lines, delimiter=";" if header.count(";") > header.count(",") else ",", skipinitialspace=True
+    )
     columns = [(name or "").strip().lower() for name in table.fieldnames or []]
     table.fieldnames = columns
     _check_columns(worksheet, columns)
@@ -66,7 +68,8 @@ def _check_columns(worksheet: Path, columns: list[str]) -> None:
         raise WorksheetError(f"{worksheet} has no column {', '.join(missing)}", f"the first line must name {known}")
     if unknown or doubled:
         raise WorksheetError(
-            f"{worksheet} has a column it should not have: {', '.join(unknown + doubled)!r}", f"known columns are {known}"
+            f"{worksheet} has a column it should not have: {', '.join(unknown + doubled)!r}",
+            f"known columns are {known}",
         )
 
 

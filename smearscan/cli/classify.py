@@ -14,7 +14,9 @@ from smearscan.cli.progress import Progress
 @click.argument("crops", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="CSV: path,cell_class,blast_probability,…")
 @click.option("--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel of the images.")
-@click.option("--cell-um", type=click.FloatRange(3, 60), help="Diameter of their cells, µm; without either it is measured.")
+@click.option(
+    "--cell-um", type=click.FloatRange(3, 60), help="Diameter of their cells, µm; without either it is measured."
+)
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
 def command(crops: tuple[Path, ...], out: Path, mpp: float | None, cell_um: float | None, preset: str) -> None:
     """Judge images of single cells, on black or with background; CROPS are images, or folders of images."""

@@ -12,8 +12,12 @@ from smearscan.cli.progress import Progress
 
 @click.command("detect")
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="CSV: path,x_px,y_px,width_px,height_px,score")
-@click.option("--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel; else the file's, else measured.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="CSV: path,x_px,y_px,width_px,height_px,score"
+)
+@click.option(
+    "--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel; else the file's, else measured."
+)
 @click.option("--detector", type=click.Choice(["yolo", "classical"]), default=None, help="The preset's unless said.")
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
 def command(inputs: tuple[Path, ...], out: Path, mpp: float | None, detector: str | None, preset: str) -> None:

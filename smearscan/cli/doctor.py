@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from typing import Literal
 
@@ -53,7 +54,9 @@ def _libraries() -> Iterator[Finding]:
             importlib.import_module(name)
         except (ImportError, OSError) as error:  # OSError: a shared library is absent
             missing.append(name)
-            yield Finding("FAIL", f"{name} cannot be imported: {error}", "install smearscan again, and libgl1 for OpenCV")
+            yield Finding(
+                "FAIL", f"{name} cannot be imported: {error}", "install smearscan again, and libgl1 for OpenCV"
+            )
     if not missing:
         yield Finding("PASS", f"{len(_LIBRARIES)} libraries import; torch {metadata.version('torch')}")
 
@@ -62,7 +65,7 @@ def _ultralytics() -> Iterator[Finding]:
     try:
         yield Finding("PASS", f"ultralytics {metadata.version('ultralytics')} (AGPL-3.0)")
     except metadata.PackageNotFoundError:
-        yield Finding("FAIL", "ultralytics is absent", "install it, or choose detector = \"classical\" in the preset")
+        yield Finding("FAIL", "ultralytics is absent", 'install it, or choose detector = "classical" in the preset')
 
 
 def _weights() -> Iterator[Finding]:
@@ -75,7 +78,7 @@ def _weights() -> Iterator[Finding]:
         "detector": lambda: create_detector("yolo", DetectSettings()),
         "cellmask": load_segmenter,
     }
-    loaders |= {name: lambda name=name: load_package(name) for name in list_packages()}
+    loaders |= {name: partial(load_package, name) for name in list_packages()}
     yield from (_try_weights(name, load) for name, load in loaders.items())
 
 
@@ -102,7 +105,9 @@ def _preset() -> Iterator[Finding]:
             continue
         absent = sorted({classify.cell_type, *classify.blast} - set(list_packages()))
         if absent:
-            yield Finding("FAIL", f"preset {name} asks for packages that are absent: {', '.join(absent)}", "install again")
+            yield Finding(
+                "FAIL", f"preset {name} asks for packages that are absent: {', '.join(absent)}", "install again"
+            )
         else:
             yield Finding("PASS", f"preset {name}")
 
@@ -128,11 +133,15 @@ def _gpu() -> Iterator[Finding]:
 def _disk() -> Iterator[Finding]:
     free = shutil.disk_usage(".").free / 1e9
     enough = free >= _LEAST_FREE_GB
-    yield Finding("PASS" if enough else "WARN", f"{free:.0f} GB free here", "" if enough else "Make room before a night's run")
+    yield Finding(
+        "PASS" if enough else "WARN", f"{free:.0f} GB free here", "" if enough else "Make room before a night's run"
+    )
 
 
 def _redis() -> Iterator[Finding]:
     where = shutil.which("redis-server")
-    yield Finding("PASS", f"Redis server {where}") if where else Finding(
-        "WARN", "no redis-server on PATH", "Only the queue needs it; `smearscan screen` does not"
+    yield (
+        Finding("PASS", f"Redis server {where}")
+        if where
+        else Finding("WARN", "no redis-server on PATH", "Only the queue needs it; `smearscan screen` does not")
     )

@@ -52,7 +52,10 @@ class _Lazy(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, help_text) for name, (_, help_text) in _COMMANDS.items()]
-        rows += [(name, f"added by {point.dist.name if point.dist else point.module}") for name, point in sorted(_added().items())]
+        rows += [
+            (name, f"added by {point.dist.name if point.dist else point.module}")
+            for name, point in sorted(_added().items())
+        ]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 

@@ -16,8 +16,10 @@ def list_all() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from smearscan.models import list_packages, load_card
+    from smearscan.models import list_packages
+    from smearscan.models.cards import read_card
     from smearscan.models.overview import network_rows
+    from smearscan.resources import configs_folder
 
     networks = Table(title="networks", box=None, title_justify="left")
     for column in ("key", "parameters", "input", "paper"):
@@ -28,7 +30,7 @@ def list_all() -> None:
     for column in ("name", "network", "classes", "summary"):
         packages.add_column(column)
     for name in list_packages():
-        card = load_card(name)
+        card = read_card(configs_folder() / "cards" / f"{name}.toml")
         packages.add_row(name, card.network, " ".join(card.classes), card.summary)
     console = Console()
     console.print(networks)

@@ -44,12 +44,15 @@ class Progress:
             from rich.progress import Progress as Bar
 
             self._bar = Bar(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                            TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=Console(stderr=True))  # fmt: skip
+                            TextColumn("{task.fields[note]}"), TimeRemainingColumn(),
+                            console=Console(stderr=True))  # fmt: skip
             self._task = self._bar.add_task(self._what, total=None, note="")
             self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._bar is not None:
             self._bar.stop()
 
@@ -64,7 +67,9 @@ class Progress:
         self._last = now
         elapsed = now - self._start
         left = f", about {_minutes(elapsed * (total - done) / done)} left" if 0 < done < total else ""
-        click.echo(f"{self._what}: {done:.0f} of {total:.0f} ({_minutes(elapsed)} so far{left}) {note}".rstrip(), err=True)
+        click.echo(
+            f"{self._what}: {done:.0f} of {total:.0f} ({_minutes(elapsed)} so far{left}) {note}".rstrip(), err=True
+        )
 
     def line(self, text: str) -> None:
         """Print a line that stays, above the bar if there is one."""

@@ -15,7 +15,7 @@ from smearscan.cli.progress import Progress
 @click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the report and the tables.")
 @click.option("--worksheet", type=click.Path(path_type=Path),
-              help="CSV: path,patient_id[,specimen,collected,mpp,wbc_10e9_per_l]; a folder in it is one slide of fields.")  # fmt: skip
+              help="CSV: path,patient_id[,specimen,collected,mpp,wbc_10e9_per_l]; a folder is one slide of fields.")  # fmt: skip
 @click.option("--patient", metavar="ID", help="All inputs are slides of this patient.")
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
 @click.option("--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel where the file does not say.")

@@ -74,7 +74,7 @@ def read_labelled(folder: Path) -> list[LabelledCell]:
     cells = []
     for mask_path in sorted(folder.glob("*_mask.png")):
         rgb = cv2.cvtColor(cv2.imread(str(mask_path.with_name(mask_path.name.replace("_mask", "")))), cv2.COLOR_BGR2RGB)
-        grey = cv2.imread(str(mask_path), cv2.IMREAD_GRAYSCALE)
+        grey = np.asarray(cv2.imread(str(mask_path), cv2.IMREAD_GRAYSCALE))
         cells.append(label_cell(f"{folder.name}/{mask_path.stem}", rgb, grey > 64, grey > 192))
     return cells
 
@@ -266,7 +266,7 @@ def _degrade(density: np.ndarray, label: np.ndarray, rng: np.random.Generator, m
         rgb = np.clip(rgb + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.5:
         _, code = cv2.imencode(".jpg", rgb, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 95))])
-        rgb = cv2.imdecode(code, cv2.IMREAD_COLOR)
+        rgb = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))
     if side < SIDE_PX:
         method = cv2.INTER_CUBIC if rng.random() < 0.5 else cv2.INTER_LINEAR
         rgb = cv2.resize(rgb, (SIDE_PX, SIDE_PX), interpolation=method)

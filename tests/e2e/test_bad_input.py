@@ -96,7 +96,9 @@ def test_every_bad_slide_fails_by_name_and_the_good_one_is_done(
     assert set(patients.values()) == {"insufficient"}
 
 
-@pytest.mark.parametrize("name", ["two words.png", "🩸.png", "..png", "-o.png", "a'b\"c.png", "=SUM(A1).png", "ä" * 100 + ".png"])
+@pytest.mark.parametrize(
+    "name", ["two words.png", "🩸.png", "..png", "-o.png", "a'b\"c.png", "=SUM(A1).png", "ä" * 100 + ".png"]
+)
 def test_a_hostile_name_is_only_a_name(screen: Screen, field_png: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "in").mkdir()
     shutil.copy(field_png, tmp_path / "in" / name)
@@ -108,7 +110,9 @@ def test_a_hostile_name_is_only_a_name(screen: Screen, field_png: Path, tmp_path
     assert [row["path"] for row in run.rows("slides.csv")] == [str(tmp_path / "in" / name)]
 
 
-def test_a_patient_named_like_a_path_stays_in_the_output_folder(screen: Screen, field_png: Path, tmp_path: Path) -> None:
+def test_a_patient_named_like_a_path_stays_in_the_output_folder(
+    screen: Screen, field_png: Path, tmp_path: Path
+) -> None:
     run = screen(field_png, "--mpp", "0.2", "--patient", "../../escape")
     assert run.code == 0, run.said
     (patient,) = run.rows("patients.csv")
@@ -127,7 +131,9 @@ def test_a_field_that_cannot_be_scaled_fails_and_its_patient_is_insufficient(scr
     assert run.rows("patients.csv")[0]["flag"] == "insufficient"
 
 
-def test_a_broken_field_is_left_out_by_name_and_the_slide_goes_on(screen: Screen, field_png: Path, tmp_path: Path) -> None:
+def test_a_broken_field_is_left_out_by_name_and_the_slide_goes_on(
+    screen: Screen, field_png: Path, tmp_path: Path
+) -> None:
     (tmp_path / "fields").mkdir()
     shutil.copy(field_png, tmp_path / "fields" / "good.png")
     (tmp_path / "fields" / "bad.png").write_bytes(field_png.read_bytes()[:2000])
@@ -139,7 +145,9 @@ def test_a_broken_field_is_left_out_by_name_and_the_slide_goes_on(screen: Screen
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_is_said_before_the_work(screen: Screen, field_png: Path, tmp_path: Path) -> None:
+def test_a_folder_that_may_not_be_written_is_said_before_the_work(
+    screen: Screen, field_png: Path, tmp_path: Path
+) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
     assert screen(field_png, out="closed/out").code == 2
 

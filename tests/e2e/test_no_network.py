@@ -28,7 +28,10 @@ def _run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_watch_sees_a_connection_when_there_is_one() -> None:
-    code = _WATCHED.split("from smearscan")[0] + "import socket\ntry:\n socket.create_connection(('127.0.0.1', 9), 1)\nexcept OSError:\n pass\n"
+    code = (
+        _WATCHED.split("from smearscan")[0]
+        + "import socket\ntry:\n socket.create_connection(('127.0.0.1', 9), 1)\nexcept OSError:\n pass\n"
+    )
     assert "NETWORK socket.connect" in _run(code).stderr
 
 

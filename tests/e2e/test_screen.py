@@ -24,7 +24,9 @@ def screened(scan_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     from smearscan.cli.main import cli
 
     out = tmp_path_factory.mktemp("run")
-    result = CliRunner().invoke(cli, ["screen", str(scan_tif), "--out", str(out), "--jobs", "1"], catch_exceptions=False)
+    result = CliRunner().invoke(
+        cli, ["screen", str(scan_tif), "--out", str(out), "--jobs", "1"], catch_exceptions=False
+    )
     return Run(result.exit_code, result.output, out)
 
 
