@@ -3,10 +3,10 @@
     python benchmarks/end_to_end.py SCAN.tif [--truth SCAN.csv] [--baseline]
 
 The floor is measured inside the same run, on the same pixels: seconds spent decoding what was read, in the bare
-detector over the regions searched, in the bare classifiers over the cells found. Everything else is ours to answer
-for. `--truth` (x,y,width,height per leukocyte) adds recall and precision at IoU 0.5. `--baseline` times ultralytics tiled
-over full resolution (640 px, overlap 0.15) on a part of the scan and scales it up; its weights are random, only time is
-compared.
+detector over the regions searched, in the bare classifiers over the cells found. The rest is ours to answer for.
+`--truth` (x,y,width,height per leukocyte) adds recall and precision at IoU 0.5. `--baseline` times ultralytics tiled
+over full resolution (640 px, overlap 0.15) on a part of the scan and scales it up; its weights are random, only time
+is compared.
 One process, one thread.
 """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 
@@ -32,7 +34,8 @@ def list_all() -> None:
     for name in list_packages():
         card = read_card(configs_folder() / "cards" / f"{name}.toml")
         packages.add_row(name, card.network, " ".join(card.classes), card.summary)
-    console = Console()
+    # Written to a file or a pipe a table is not cut to the width of no terminal.
+    console = Console() if sys.stdout.isatty() else Console(width=160)
     console.print(networks)
     console.print(packages)
 

@@ -14,11 +14,10 @@ from smearscan.cli.progress import Progress
 @click.command("screen")
 @click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the report and the tables.")
-@click.option("--worksheet", type=click.Path(path_type=Path),
-              help="CSV: path,patient_id[,specimen,collected,mpp,wbc_10e9_per_l]; a folder is one slide of fields.")  # fmt: skip
+@click.option("--worksheet", type=click.Path(path_type=Path), help="CSV that names the patient of each slide.")
 @click.option("--patient", metavar="ID", help="All inputs are slides of this patient.")
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
-@click.option("--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel where the file does not say.")
+@click.option("--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel, instead of what the files say.")
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes; all cores unless said.")
 def command(
     inputs: tuple[Path, ...], out: Path, worksheet: Path | None, patient: str | None, preset: str,
@@ -26,7 +25,9 @@ def command(
 ) -> None:  # fmt: skip
     """Screen smears: INPUTS are files, or folders of files.
 
-    Without a worksheet each file is a slide and a patient of its own. Exit 0 only if every slide succeeded.
+    Without a worksheet each file is a slide and a patient of its own. A worksheet has the columns path and patient_id, and
+    may have specimen, collected, mpp and wbc_10e9_per_l; paths are relative to it, and a folder in it is one slide made of
+    fields. Exit 0 only if every slide succeeded.
     """
     from smearscan.screening import screen
     from smearscan.settings import load_settings
