@@ -25,9 +25,9 @@ def command(
 ) -> None:  # fmt: skip
     """Screen smears: INPUTS are files, or folders of files.
 
-    Without a worksheet each file is a slide and a patient of its own. A worksheet has the columns path and patient_id, and
-    may have specimen, collected, mpp and wbc_10e9_per_l; paths are relative to it, and a folder in it is one slide made of
-    fields. Exit 0 only if every slide succeeded.
+    Without a worksheet each file is a slide and a patient of its own. A worksheet has the columns path and
+    patient_id, and may have specimen, collected, mpp and wbc_10e9_per_l; paths are relative to it, and a folder in it
+    is one slide made of fields. Exit 0 only if every slide succeeded.
     """
     from smearscan.screening import screen
     from smearscan.settings import load_settings
