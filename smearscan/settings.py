@@ -72,9 +72,9 @@ class ClassifySettings(_Stage):
     """Which packages judge a cell, and where the lines are drawn."""
 
     cell_type: str = "celltype"
-    blast: tuple[str, ...] = ("blast",)
-    blast_weights: tuple[float, ...] = (1.0,)
-    size_weight: float = Field(0.0, ge=0, description="of the cell's diameter beside the networks; 0 leaves it out")
+    blast: tuple[str, ...] = ("blast", "blast2", "blast_home")
+    blast_weights: tuple[float, ...] = (0.25, 0.25, 0.5)
+    size_weight: float = Field(0.2, ge=0, description="of the cell's diameter beside the networks; 0 leaves it out")
     size_midpoint_um: float = Field(12.0, gt=0, description="diameter at which size says nothing, µm")
     size_spread_um: float = Field(1.2, gt=0, description="scale of the logistic curve over diameter, µm")
     chunk_cells: int = Field(128, ge=1, description="cells cut and judged at a time; changes memory, never a result")

@@ -8,7 +8,7 @@ into the first member's card; the cell-type package must stand before that.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import cv2
 import torch
 
 from smearscan.models.cards import ModelCard
-from smearscan.models.packages import save_package
+from smearscan.models.packages import load_package, save_package
 from smearscan.models.registry import create_model
 from smearscan.settings import load_settings
 from smearscan.train.blast_cells import CLASSES, HOME_INPUT, INPUT, batches, home_batches, training_cells
@@ -48,14 +48,19 @@ MEMBERS = {
 }
 
 
-def train_member(table: CellTable, member: Member, steps: int, left_out: tuple[str, ...] = ()) -> torch.nn.Module:
-    """Train one member; `left_out` names sources to do without, to see what falls."""
+def train_member(
+    table: CellTable, member: Member, steps: int, left_out: tuple[str, ...] = (), start: str | None = None
+) -> torch.nn.Module:
+    """Train one member, from scratch or from a package; `left_out` names sources to do without, to see what falls."""
     recipe = Recipe(steps=steps, seed=member.seed)
     cells = training_cells(table, left_out)
     make = home_batches if member.is_home else batches
     draw = make(table, cells, recipe.batch, member.seed)
     torch.manual_seed(member.seed)
-    return fit(create_model(member.network, len(CLASSES), **member.options), draw, recipe)
+    model = create_model(member.network, len(CLASSES), **member.options)
+    if start is not None:
+        model.load_state_dict(load_package(start).model.state_dict())
+    return fit(model, draw, recipe)
 
 
 def make_card(name: str, member: Member, steps: int, left_out: tuple[str, ...]) -> ModelCard:
@@ -102,6 +107,8 @@ def main() -> None:
     parser.add_argument("--member", choices=tuple(MEMBERS), action="append")
     parser.add_argument("--steps", type=int, default=900)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, help="instead of the member's own: for a second cycle")
+    parser.add_argument("--start", help="package whose weights to go on from")
     parser.add_argument("--leave-out", action="append", default=[], help="a source to train without")
     parser.add_argument("--out", type=Path, help="folder; without it the packages are installed")
     parser.add_argument("--finish", action="store_true", help="only calibrate and measure the members that stand")
@@ -111,8 +118,9 @@ def main() -> None:
     table = load_cells(given.data, given.cache)
     left_out = tuple(given.leave_out)
     for name in () if given.finish else given.member or tuple(MEMBERS):
-        model = train_member(table, MEMBERS[name], given.steps, left_out)
-        save_package(model, make_card(name, MEMBERS[name], given.steps, left_out), folder=given.out)
+        member = MEMBERS[name] if given.seed is None else replace(MEMBERS[name], seed=given.seed)
+        model = train_member(table, member, given.steps, left_out, given.start)
+        save_package(model, make_card(name, member, given.steps, left_out), folder=given.out)
         print(f"{name} written", flush=True)
     if given.finish or not given.member:
         finish_ensemble(table, load_settings().classify, given.out)
