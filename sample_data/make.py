@@ -20,7 +20,7 @@ SMEARS: dict[str, tuple[int, int, int, dict[str, object]]] = {
         2600,
         2000,
         21,
-        {"laboratory": "northgate", "mpp": 0.25, "cells_per_mm2": 900.0, "blast_fraction": 0.30},
+        {"laboratory": "riverside", "mpp": 0.25, "cells_per_mm2": 900.0, "blast_fraction": 0.30},
     ),
 } | {
     # Cleo, seven camera fields that do not say their scale, one blast in eight leukocytes.
@@ -28,7 +28,7 @@ SMEARS: dict[str, tuple[int, int, int, dict[str, object]]] = {
         1280,
         960,
         30 + n,
-        {"laboratory": "harbour", "cells_per_mm2": 1300.0, "blast_fraction": 0.12, "red_cell_um": 7.4},
+        {"laboratory": "lakeside", "cells_per_mm2": 820.0, "blast_fraction": 0.12, "red_cell_um": 7.4},
     )
     for n in range(1, 8)
 }

@@ -17,7 +17,7 @@ from smearscan.synth.shapes import capsule, cover, ellipse, smooth_noise
 def blast(dice: Dice) -> Drawing:
     """A lymphoblast of 10 to 16 µm."""
     radius = min(8.0, max(5.0, dice.normal(6.5, 0.75)))
-    canvas = Canvas(dice, radius, dice.uniform(0.25, 0.55))
+    canvas = Canvas(dice, radius, dice.uniform(0.25, 0.55), dice.uniform(0.0, 0.1))
     stretch = 1 + dice.uniform(0, 0.12)
     angle = dice.angle()
     cell = ellipse(canvas.x, canvas.y, (0, 0), (radius * stretch, radius / stretch), angle)
@@ -31,7 +31,9 @@ def blast(dice: Dice) -> Drawing:
         canvas.x, canvas.y, (off * math.cos(side), off * math.sin(side)),
         (share * radius * stretch, share * radius / stretch), angle,
     )  # fmt: skip
-    where = canvas.chromatin(np.maximum(nucleus, cell + 0.08), dice.uniform(0.6, 0.85), dice.uniform(0.55, 0.9), 0.12)
+    where = canvas.chromatin(
+        np.maximum(nucleus, cell + 0.08), dice.uniform(0.6, 0.85), dice.uniform(0.5, 0.8), 0.12, 0.12
+    )
     # Nuclei are not equally thick everywhere: broad shades under the fine chromatin.
     shade = 1 + dice.uniform(0.05, 0.12) * smooth_noise(dice, canvas.shape, 3.5)
     canvas.dyes[NUCLEAR] *= 1 + (np.clip(shade, 0.7, 1.3) - 1) * where

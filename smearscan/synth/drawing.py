@@ -39,14 +39,18 @@ class Canvas:
     radius_um
         Radius of what will be drawn; the plane leaves a margin for its edge.
     wobble_um
-        How uneven outlines become.
+        How uneven outlines become, over some 3 µm.
+    rough_um
+        How frayed, over some 1 µm.
     """
 
-    def __init__(self, dice: Dice, radius_um: float, wobble_um: float = 0.2) -> None:
+    def __init__(self, dice: Dice, radius_um: float, wobble_um: float = 0.2, rough_um: float = 0.0) -> None:
         self.dice = dice
         x, y = plane(2 * radius_um + 5.0)
         self.shape: tuple[int, int] = (x.shape[0], x.shape[1])
         self.x, self.y = warp(dice, x, y, wobble_um, 3.0)
+        if rough_um:
+            self.x, self.y = warp(dice, self.x, self.y, rough_um, 1.0)
         self.dyes = np.zeros((len(DYES), *self.shape))
 
     def lay(self, dye: int, amount: np.ndarray | float, where: np.ndarray) -> None:
@@ -57,7 +61,9 @@ class Canvas:
         """Clear all dyes where `where` (0 to 1) says: what comes next lies on top."""
         self.dyes *= 1.0 - where
 
-    def chromatin(self, nucleus: np.ndarray, amount: float, clump_um: float, contrast: float) -> np.ndarray:
+    def chromatin(
+        self, nucleus: np.ndarray, amount: float, clump_um: float, contrast: float, membrane: float = 0.28
+    ) -> np.ndarray:
         """Lay a textured nucleus; returns where it is, 0 to 1.
 
         Parameters
@@ -68,14 +74,18 @@ class Canvas:
             Units of nuclear dye, mean.
         clump_um, contrast
             Width of the chromatin's clumps and their relative depth.
+        membrane
+            How much darker the nucleus is along its outline, relative.
         """
         where = cover(nucleus, 0.25)
         clumps = np.tanh(1.2 * smooth_noise(self.dice, self.shape, clump_um))
-        fine = smooth_noise(self.dice, self.shape, max(0.25, clump_um / 3))
-        membrane = np.exp(-(((nucleus + 0.2) / 0.25) ** 2))
-        texture = np.clip(1 + contrast * (clumps + 0.45 * fine) + 0.12 * membrane, 0.25, 2.0)
+        fine = smooth_noise(self.dice, self.shape, max(0.3, 0.45 * clump_um))
+        gaps = np.clip(fine - 0.7, 0.0, 1.5)  # parachromatin: pale, reddish, between the clumps
+        rim = np.exp(-(((nucleus + 0.25) / 0.3) ** 2))
+        texture = np.clip(1 + contrast * (0.7 * clumps - 0.6 * fine - 0.6 * gaps) + membrane * rim, 0.25, 2.0)
         self.replace(0.85 * where)
         self.lay(NUCLEAR, amount * texture, where)
+        self.lay(EOSIN, 0.5 * contrast * gaps, where)
         return where
 
     def finish(self, outline: np.ndarray) -> Drawing:

@@ -95,10 +95,11 @@ def lymphocyte(dice: Dice) -> Drawing:
     """Small with a dense round nucleus, or large with more pale blue cytoplasm."""
     is_large = dice.chance(0.2)
     radius = dice.normal(6.1, 0.4) if is_large else dice.normal(5.0, 0.35)
-    canvas = Canvas(dice, radius, 0.22)
+    canvas = Canvas(dice, radius, 0.22, dice.uniform(0.04, 0.16))
     cell = _cell(canvas, radius, 0.12)
     inside = cover(cell)
-    canvas.lay(BASOPHILIC, dice.uniform(0.4, 0.7) * (1 + 0.2 * smooth_noise(dice, canvas.shape, 0.8)), inside)
+    canvas.lay(BASOPHILIC, dice.uniform(0.5, 1.0) * (1 + 0.25 * smooth_noise(dice, canvas.shape, 0.8)), inside)
+    canvas.lay(NUCLEAR, dice.uniform(0.03, 0.12), inside)
     if is_large:
         canvas.lay(NUCLEAR, 0.4 * granules(dice, canvas.shape, 2.2, 0.22, 0.3), cover(cell + 0.4))
     share = dice.uniform(0.76, 0.84) if is_large else dice.uniform(0.84, 0.94)
@@ -108,14 +109,14 @@ def lymphocyte(dice: Dice) -> Drawing:
     if dice.chance(0.25):
         notch = ellipse(canvas.x, canvas.y, _towards(dice.angle(), share * radius * 1.1), (1.0, 1.0))
         nucleus = carve(nucleus, notch, 0.6)
-    canvas.chromatin(np.maximum(nucleus, cell + 0.1), dice.uniform(0.95, 1.2), 1.1, 0.27)
+    canvas.chromatin(np.maximum(nucleus, cell + 0.1), dice.uniform(0.95, 1.2), dice.uniform(0.6, 1.0), 0.24)
     return canvas.finish(cell)
 
 
 def monocyte(dice: Dice) -> Drawing:
     """Large, grey-blue, a folded nucleus of lacy chromatin, dust and vacuoles."""
     radius = dice.normal(7.4, 0.5)
-    canvas = Canvas(dice, radius, 0.45)
+    canvas = Canvas(dice, radius, 0.45, 0.08)
     cell = _cell(canvas, radius, 0.15)
     inside = cover(cell)
     canvas.lay(BASOPHILIC, dice.uniform(0.45, 0.75) * (1 + 0.18 * smooth_noise(dice, canvas.shape, 0.9)), inside)
@@ -130,7 +131,7 @@ def monocyte(dice: Dice) -> Drawing:
         canvas.x, canvas.y, notch, (radius * dice.uniform(0.32, 0.5), radius * dice.uniform(0.2, 0.34)), angle
     )
     nucleus = carve(nucleus, fold, 0.9)
-    where = canvas.chromatin(np.maximum(nucleus, cell + 0.3), dice.uniform(0.78, 0.95), 1.0, 0.25)
+    where = canvas.chromatin(np.maximum(nucleus, cell + 0.3), dice.uniform(0.8, 1.0), dice.uniform(0.6, 0.9), 0.25)
     crease = capsule(canvas.x, canvas.y, notch, _towards(angle, 0.3 * radius), 0.12)
     canvas.lay(NUCLEAR, -0.25, where * cover(crease, 0.5))
     for _ in range(dice.integer(0, 5)):
@@ -142,7 +143,7 @@ def monocyte(dice: Dice) -> Drawing:
 def immature_granulocyte(dice: Dice) -> Drawing:
     """Promyelocyte to metamyelocyte: an oval or dented nucleus beside granular cytoplasm."""
     radius = dice.normal(7.4, 0.6)
-    canvas = Canvas(dice, radius, 0.3)
+    canvas = Canvas(dice, radius, 0.3, 0.05)
     cell = _cell(canvas, radius, 0.12)
     inside = cover(cell)
     is_early = dice.chance(0.35)
@@ -150,7 +151,7 @@ def immature_granulocyte(dice: Dice) -> Drawing:
     canvas.lay(EOSIN, 0.1 if is_early else dice.uniform(0.2, 0.35), inside)
     canvas.lay(NUCLEAR, 0.2 * granules(dice, canvas.shape, 0.45, 0.18, 0.7), inside)
     angle = dice.angle()
-    share = dice.uniform(0.68, 0.78) if is_early else dice.uniform(0.56, 0.66)
+    share = dice.uniform(0.74, 0.84) if is_early else dice.uniform(0.64, 0.74)
     nucleus = ellipse(
         canvas.x, canvas.y, _towards(angle, (1 - share) * radius * 0.75),
         (share * radius * dice.uniform(0.75, 0.95), share * radius), angle,
@@ -158,7 +159,7 @@ def immature_granulocyte(dice: Dice) -> Drawing:
     if not is_early and dice.chance(0.6):
         dent = ellipse(canvas.x, canvas.y, _towards(angle, -radius * dice.uniform(0.35, 0.5)), (2.0, 2.6), angle)
         nucleus = carve(nucleus, dent, 0.9)
-    canvas.chromatin(np.maximum(nucleus, cell + 0.25), dice.uniform(0.78, 0.95), 0.8, 0.22)
+    canvas.chromatin(np.maximum(nucleus, cell + 0.25), dice.uniform(0.8, 1.0), 0.7, 0.25)
     if is_early:
         canvas.lay(NUCLEAR, 0.5 * granules(dice, canvas.shape, 0.9, 0.26, 0.55), cover(cell + 0.3))
     return canvas.finish(cell)
