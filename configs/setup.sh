@@ -1,6 +1,5 @@
 # Sourced by sample_data/run and tests/run from the project's root: a virtual environment in .venv with smearscan in it.
-# Usage: . configs/setup.sh EXTRAS PROGRAM:PACKAGE...   (EXTRAS such as "[test]" or "")
-extras=$1; shift
+# Before it set extras ("[test]", or empty) and programs (PROGRAM:DEBIAN_PACKAGE, ..., or empty).
 
 python=
 for candidate in python3.12 python3.11 python3; do
@@ -15,7 +14,7 @@ done
 missing=
 ldconfig -p 2>/dev/null | grep -q 'libGL\.so\.1' || missing="$missing libgl1"
 ldconfig -p 2>/dev/null | grep -q 'libglib-2\.0\.so\.0' || missing="$missing libglib2.0-0"
-for need in "$@"; do
+for need in $programs; do
   command -v "${need%%:*}" >/dev/null 2>&1 || missing="$missing ${need##*:}"
 done
 if [ -n "$missing" ] && [ "$(uname)" = Linux ]; then
