@@ -65,8 +65,11 @@ class Judge:
         """
         if not crops:
             return []
-        types = self._probabilities(self._cell_type, crops, masks, normaliser, name)
-        members = np.stack([self._probabilities(p, crops, masks, normaliser, name) for p in self._blasts])
+        # Members that ask for the same picture share it: making it costs more than a small network's pass.
+        asked = {package.card.input: package.card for package in self.packages}
+        pictures = {key: _prepared(card, crops, masks, normaliser, name) for key, card in asked.items()}
+        types = infer(self._cell_type, pictures[self._cell_type.card.input])
+        members = np.stack([infer(package, pictures[package.card.input]) for package in self._blasts])
         blast = weighted_sum(members, self._weights)[:, self._blast_column]
         if self._size is not None:
             blast = self._size.mixed(blast, sum(self._weights), [mask.area_um2 for mask in masks])
@@ -88,16 +91,6 @@ class Judge:
     @property
     def _blast_column(self) -> int:
         return self._blasts[0].card.classes.index(BLAST)
-
-    def _probabilities(
-        self,
-        package: Package,
-        crops: Sequence[Crop],
-        masks: Sequence[CellMask],
-        normaliser: Normaliser | None,
-        name: str,
-    ) -> np.ndarray:
-        return infer(package, _prepared(package.card, crops, masks, normaliser, name))
 
 
 def _prepared(
