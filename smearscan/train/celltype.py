@@ -54,6 +54,11 @@ OPTIONS: dict[str, Any] = {"width": 0.25, "head": "gap", "batch_norm": True}
 #: Three quarters of a batch stay near their laboratory's look, the rest is carried far from it.
 _NEAR = Strength(scale=0.05, blur_px=0.5, mix=0.04, gain=0.08, offset=0.02)
 _FAR = Strength(scale=0.08, blur_px=1.3, mix=0.15, gain=0.25, offset=0.05)
+#: Target of a cell that is known to be mononuclear and no more: the differential leaves it to the blast networks.
+_MONONUCLEAR = torch.zeros(1, len(CLASSES))
+_MONONUCLEAR[0, [CLASSES.index(c) for c in ("lymphocyte", "monocyte", "immature_granulocyte")]] = torch.tensor(
+    [0.6, 0.2, 0.2]
+)
 #: Below this probability a type is not named; chosen on the validation tenth, see the card.
 _LEAST_SURE = 0.45
 
@@ -83,6 +88,17 @@ def typed_cells(table: CellTable) -> TypedCells:
     return TypedCells(rows, labels, split)
 
 
+def mononuclear_cells(table: CellTable) -> np.ndarray:
+    """Rows of round cells of the malignant fields' training blocks.
+
+    Their type is not known, only that it is mononuclear. Without them the one class that comes from that laboratory
+    alone, smudge, was what the network called most of its cells.
+    """
+    _, nucleus, share, _, _ = table.measures.T
+    whole = table.is_whole & ~is_smudge(table) & (nucleus >= 7.0) & (share >= 0.5)
+    return np.flatnonzero(whole & (table.blocks == 0) & table.is_from("Early", "Pre", "Pro"))
+
+
 def sampling_weights(sources: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Chance of each training cell to be drawn: source × class count alike, small groups less."""
     weights = np.zeros(len(labels))
@@ -90,7 +106,7 @@ def sampling_weights(sources: np.ndarray, labels: np.ndarray) -> np.ndarray:
         for label in np.unique(labels[sources == source]):
             group = (sources == source) & (labels == label)
             share = 1.0 if SOURCES[source] == "pbc" else 0.45 * min(1.0, group.sum() / 80)
-            share = {"artefact": 0.15, "smudge": 0.27}.get(CLASSES[label], share)
+            share = {"artefact": 0.15, "smudge": 0.2, "unnamed": 0.25}.get((*CLASSES, "unnamed")[label], share)
             weights[group] = share / group.sum()
     return weights / weights.sum()
 
@@ -109,8 +125,11 @@ def train(
             cells.labels == CLASSES.index("artefact")
         )
     rows, labels = cells.rows[keep], cells.labels[keep]
+    unnamed = mononuclear_cells(table)
+    rows, labels = np.concatenate([rows, unnamed]), np.concatenate([labels, np.full(len(unnamed), len(CLASSES))])
     pictures = masked_pictures(table.windows[rows], table.masks[rows], INPUT.window_um, INPUT.side_px)
     chances = sampling_weights(table.sources[rows], labels)
+    targets = torch.cat([soft_targets(np.arange(len(CLASSES)), len(CLASSES)), _MONONUCLEAR])
     restain = Restainer(recipe.seed)
 
     def draw(rng: np.random.Generator) -> Batch:
@@ -118,7 +137,7 @@ def train(
         images = torch.from_numpy(pictures[batch]).permute(0, 3, 1, 2)
         near = 3 * recipe.batch // 4
         whitened = torch.cat([restain(images[:near], _NEAR), restain(images[near:], _FAR)])
-        return whitened, soft_targets(labels[batch], len(CLASSES))
+        return whitened, targets[torch.from_numpy(labels[batch])]
 
     torch.manual_seed(recipe.seed)
     model = create_model(NETWORK, len(CLASSES), **OPTIONS)
@@ -151,6 +170,7 @@ def make_card(name: str, recipe: Recipe) -> ModelCard:
             "Raabin, BCCD (by way of TXL-PBC, MIT) and segmentation_WBC (zxaoyou, GPL-3): 608 cells, types read by eye "
             "by one reader who is no haematologist; 70 % by order",
             "platelets and red cells (as artefacts) of the same pictures by TXL-PBC's boxes",
+            "round cells of Taleqani's malignant training blocks, as mononuclear of no named type",
             "smudges: pale, frayed cells of Taleqani's malignant fields, picked by a rule, not by a person",
         ),
         not_for=(
