@@ -134,12 +134,11 @@ def _bands(
 
 def _feed(levels: list[_Level], rows: np.ndarray) -> None:
     for level in levels:
-        height = max(1, -(-rows.shape[0] // _SHRINK))
-        padded = np.pad(
-            rows, ((0, height * _SHRINK - rows.shape[0]), (0, level.size.width * _SHRINK - rows.shape[1]), (0, 0)),
-            mode="edge",
-        )  # fmt: skip
-        rows = cv2.resize(padded, (level.size.width, height), interpolation=cv2.INTER_AREA)
+        height = -(-rows.shape[0] // _SHRINK)
+        below, beside = height * _SHRINK - rows.shape[0], level.size.width * _SHRINK - rows.shape[1]
+        if below or beside:
+            rows = cv2.copyMakeBorder(rows, 0, below, 0, beside, cv2.BORDER_REPLICATE)
+        rows = cv2.resize(rows, (level.size.width, height), interpolation=cv2.INTER_AREA)
         level.add(rows)
 
 

@@ -10,7 +10,7 @@ from smearscan.classes import CellClass
 from smearscan.geometry import Box, Size
 from smearscan.synth.chance import uniform
 from smearscan.synth.film import Film, Layout
-from smearscan.synth.laboratories import Laboratory, find_laboratory
+from smearscan.synth.laboratories import Laboratory, find_laboratory, list_laboratories
 from smearscan.synth.paint import Painter, TrueCell
 from smearscan.synth.placement import Placement, Recipe
 from smearscan.synth.sprites import SpriteBank
@@ -29,7 +29,7 @@ class SmearOptions:
     Attributes
     ----------
     laboratory
-        A name of `list_laboratories()`.
+        A name of `list_laboratories()`; None draws one.
     mpp
         µm per pixel.
     blast_fraction
@@ -52,7 +52,7 @@ class SmearOptions:
         Drawings per class before they are turned.
     """
 
-    laboratory: str = "northgate"
+    laboratory: str | None = None
     mpp: float | None = None
     blast_fraction: float = 0.0
     cells_per_mm2: float = 300.0
@@ -96,7 +96,7 @@ class Smear:
         self.size = Size(width, height)
         self.seed = seed
         self.options = options
-        self.laboratory: Laboratory = find_laboratory(options.laboratory)
+        self.laboratory: Laboratory = find_laboratory(options.laboratory or _drawn(seed))
         self.mpp = options.mpp or self.laboratory.mpp
         self.red_cell_um = options.red_cell_um or 7.5 * (0.96 + 0.08 * float(uniform(seed, 5)[0]))
         self.layout: Layout = options.layout or self._usual_layout()
@@ -144,6 +144,12 @@ class Smear:
         placement = Placement(film, recipe, self.seed, self.red_cell_um)
         is_lone = self.size.width <= _STITCHED.width and self.size.height <= _STITCHED.height
         return Painter(self.size, placement, bank, self.size if is_lone else _STITCHED)
+
+
+def _drawn(seed: int) -> str:
+    """The laboratory of a seed for which none is named."""
+    names = list_laboratories()
+    return names[int(uniform(seed, 4)[0] * len(names))]
 
 
 def draw_smear(width: int, height: int, seed: int, **options: object) -> tuple[np.ndarray, list[TrueCell]]:

@@ -97,3 +97,8 @@ def test_an_unknown_laboratory_and_an_impossible_share_are_refused() -> None:
         SmearOptions(blast_fraction=1.5)
     with pytest.raises(ValueError, match="positive"):
         Smear(0, 10, 1, SmearOptions())
+
+
+def test_a_laboratory_that_is_not_named_is_drawn_from_the_seed() -> None:
+    names = {Smear(64, 64, seed, SmearOptions(mpp=0.5)).laboratory.name for seed in range(40)}
+    assert names == set(list_laboratories())
