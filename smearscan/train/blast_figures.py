@@ -69,11 +69,12 @@ def _calibrated(package: Package, table: CellTable, rows: np.ndarray, labels: np
 
 
 def is_mononuclear(table: CellTable) -> np.ndarray:
-    """(N,) bool: what the cell-type package lets the blast ensemble judge, and smudges by the rule not among it."""
+    """(N,) bool: gap and held-back cells that the cell-type package lets the blast ensemble judge, less smudges."""
     package = load_package("celltype")
     out = np.zeros(len(table.sources), bool)
-    for first in range(0, len(out), 2048):
-        rows = np.arange(first, min(first + 2048, len(out)))
+    measured = np.flatnonzero((table.blocks == -1) | held_back(table))
+    for first in range(0, len(measured), 2048):
+        rows = measured[first : first + 2048]
         chances = infer(package, run_time_pictures(table, rows, package.card.input))
         best = chances.argmax(1)
         named = [CellClass(package.card.classes[i]) in MONONUCLEAR for i in best]
