@@ -1,7 +1,8 @@
 """What a cell's size alone says of blast or lymphocyte: the one feature that means the same in every laboratory.
 
 A logistic curve over the diameter of the whole cell. Small lymphocytes are 8 to 11 µm across on a dried film,
-lymphoblasts 11 to 16 µm. It is no classifier: monocytes and granulocytes are as large as blasts, and are told apart by the networks.
+lymphoblasts 11 to 16 µm. It is no classifier: monocytes and granulocytes are as large as blasts, and are told
+apart by the networks.
 """
 
 from __future__ import annotations
