@@ -1,6 +1,6 @@
 """How well leukocytes are found, on labelled fields and as they would come from another laboratory.
 
-    python benchmarks/detection.py --fields DIR --part val [--detector yolo] [--stain-from DIR/part] [--mosaic FILE.tif]
+    python benchmarks/detection.py --fields DIR --part val [--detector yolo] [--mosaic FILE.tif]
 
 `--fields` holds images/<part> and labels/<part> in YOLO text (0 leukocyte, 1 red cell). A box counts as found at
 IoU 0.5, each label once. Rows: the fields as they are, with the scale of the labelled red cells and with that
@@ -183,12 +183,13 @@ def main() -> None:
     parser.add_argument("--part", default="val")
     parser.add_argument("--detector", default="yolo", choices=("yolo", "classical"))
     parser.add_argument("--mosaic", type=Path)
+    parser.add_argument("--every", type=int, default=1, help="take each n-th field only")
     parser.add_argument("--only", default="", help="conditions whose name holds this")
     arguments = parser.parse_args()
     settings = DetectSettings(detector=arguments.detector)
     detector = create_detector(arguments.detector, settings)
     if arguments.fields:
-        fields = read_yolo_fields(arguments.fields, arguments.part)
+        fields = read_yolo_fields(arguments.fields, arguments.part)[:: arguments.every]
         for name, run in rows(fields, detector, settings):
             if arguments.only not in name:
                 continue

@@ -57,7 +57,7 @@ class DetectSettings(_Stage):
 
     detector: Literal["yolo", "classical"] = "yolo"
     um_per_px: float = Field(0.5, gt=0, description="µm/px the detector works at: 12 µm are 24 px")
-    min_score: float = Field(0.3, ge=0, le=1, description="detections below this are not reported")
+    min_score: float = Field(0.2, ge=0, le=1, description="detections below this are not reported")
     merge_iou: float = Field(0.5, ge=0, le=1, description="two boxes that overlap more are one cell")
 
 

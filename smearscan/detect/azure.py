@@ -13,6 +13,8 @@ _MIN_CONTRAST = 0.12
 _MIN_RATIO = 1.6
 #: The line lies this far up from red cells to nuclei: pale nuclei beside dark ones are kept.
 _RISE = 0.18
+#: Least share of an image that red cells cover.
+_MIN_RED_CELLS = 0.08
 _BINS = 96
 
 
@@ -65,6 +67,11 @@ def nuclear_threshold(azure: np.ndarray) -> float | None:
         for part in (slice(0, first), slice(first, second), slice(second, None))
     ]
     glass, red_cells, nuclei = means
+    if counts[first:second].sum() < _MIN_RED_CELLS * counts.sum():
+        # Red cells cover more of a film than that: they lie with the glass, and both other classes are nuclei.
+        red_cells = float(centres[int(np.searchsorted(np.cumsum(counts), 0.95 * counts[:first].sum()))])
+        nuclei = float(np.average(centres[first:], weights=weights[first:] + 1e-9))
+        second = first
     if nuclei - glass < _MIN_CONTRAST or nuclei - glass < _MIN_RATIO * (red_cells - glass):
         return None
     return min(float(edges[second]), red_cells + _RISE * (nuclei - red_cells))

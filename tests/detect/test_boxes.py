@@ -24,7 +24,7 @@ def films(draw: st.DrawFn) -> list[Box]:
 
 
 @given(st.lists(detections, max_size=30), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_order_in_which_detections_arrive_changes_nothing(found, random) -> None:
     shuffled = list(found)
     random.shuffle(shuffled)
@@ -32,7 +32,7 @@ def test_the_order_in_which_detections_arrive_changes_nothing(found, random) -> 
 
 
 @given(st.lists(detections, max_size=30))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_merging_again_changes_nothing(found) -> None:
     once = merge_detections(found, 0.5)
     assert merge_detections(once, 0.5) == once
@@ -40,7 +40,7 @@ def test_merging_again_changes_nothing(found) -> None:
 
 
 @given(st.lists(detections, max_size=30))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_everything_found_is_kept_or_lies_on_something_kept(found) -> None:
     kept = merge_detections(found, 0.5)
     assert set(kept) <= set(found)
@@ -49,7 +49,7 @@ def test_everything_found_is_kept_or_lies_on_something_kept(found) -> None:
 
 
 @given(films(), st.integers(0, 2**32 - 1))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_cells_that_several_tiles_saw_a_little_differently_are_counted_once_each(cells, seed) -> None:
     rng = np.random.default_rng(seed)
     seen = [

@@ -58,7 +58,7 @@ cuts = st.lists(st.integers(1, 299), max_size=3)
 
 
 @given(places, cuts, cuts, st.randoms(use_true_random=False))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_however_a_film_is_tiled_and_shared_out_each_cell_is_found_once(squares, xs, ys, random) -> None:
     film = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     for x, y in squares:
