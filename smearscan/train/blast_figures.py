@@ -20,8 +20,9 @@ from smearscan.train.cells import SOURCES, CellTable, is_smudge
 from smearscan.train.measure_scores import auroc, auroc_interval
 from smearscan.train.run_time import run_time_pictures
 
-#: Share of benign and normal mononuclear validation cells that may be called blast: a healthy smear must read few.
-FALSE_ALARMS = 0.04
+#: Share of benign mononuclear gap cells that may be called blast. At 0.04 the threshold came out where hardly a cell
+#: reaches it in a laboratory that the home member is silent about; 0.10 was set after that was seen on the C-NMC sample.
+FALSE_ALARMS = 0.10
 
 
 def finish_ensemble(table: CellTable, settings: ClassifySettings, folder: Path | None = None) -> ModelCard:
