@@ -22,6 +22,7 @@ from smearscan.train.mask_data import (
     read_labelled,
 )
 from smearscan.train.mask_pseudo import pseudo_cell, window_at
+from smearscan.train.mask_sources import read_fields, split_cells
 from smearscan.train.mask_stain import anchors_of_cell, draw_target, map_stain, to_density, to_rgb
 from smearscan.train.masks import MaskRecipe, dice, mask_loss, train_masks, upright_window
 
@@ -151,3 +152,19 @@ def test_hand_drawn_masks_are_read_with_their_pictures(shared_data: Path) -> Non
     cells = read_labelled(shared_data / "segmentation_wbc" / "dataset2")
     assert len(cells) == 81
     assert all((cell.masks[0][..., 1] <= cell.masks[0][..., 0]).all() for cell in cells)
+
+
+def test_held_out_cells_are_never_trained_with(shared_data: Path) -> None:
+    """61 of the 307 pictures, by name."""
+    cells, held_out = split_cells(shared_data / "segmentation_wbc")
+    assert len(held_out) == 61
+    assert {cell.name for cell in cells}.isdisjoint(cell.name for cell in held_out)
+    assert len({cell.name for cell in cells}) == 307 - 61
+
+
+def test_fields_of_three_sources_are_read(shared_data: Path) -> None:
+    """Each with a stain that can be told apart and room for a cell."""
+    fields = read_fields(shared_data, n_a_source=6)
+    assert {field.um_per_px for field in fields} == {0.45, 0.21, 0.2}
+    assert all(field.room.shape == field.rgb.shape[:2] for field in fields)
+    assert all(field.anchors.nucleus.sum() > field.anchors.glass.sum() for field in fields)
