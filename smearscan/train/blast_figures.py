@@ -21,7 +21,7 @@ from smearscan.train.measure_scores import auroc, auroc_interval
 from smearscan.train.run_time import run_time_pictures
 
 #: Share of benign mononuclear gap cells that may be called blast. At 0.04 the threshold came out where hardly a cell
-#: reaches it in a laboratory that the home member is silent about; 0.10 was set after that was seen on the C-NMC sample.
+#: reaches it in a laboratory that the home member is silent about; 0.10 was set after that was seen on C-NMC.
 FALSE_ALARMS = 0.10
 
 
