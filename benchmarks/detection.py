@@ -122,10 +122,10 @@ def through_tiles(field: LabelledField, um_per_px: float, detector: Detector, se
     return [(FloatBox(d.box.x, d.box.y, d.box.width, d.box.height), d.score) for d in merged]
 
 
-def measured_scale(field: LabelledField) -> float | None:
-    """µm/px from red cells found on the image itself."""
+def measured_scale(field: LabelledField) -> tuple[float | None, float]:
+    """µm/px from red cells found on the image itself, and how unsure that is."""
     measure = measure_red_cells(field.rgb)
-    return None if measure is None else _RED_CELL_UM / measure.diameter_px
+    return (None, 0.0) if measure is None else (_RED_CELL_UM / measure.diameter_px, measure.relative_sd)
 
 
 def rows(
@@ -134,19 +134,19 @@ def rows(
     """Name of each condition, and what it makes of field `i`."""
     scales = [_RED_CELL_UM / diameter for diameter in red_cell_diameters(fields)]
 
-    def at(field: LabelledField, scale: float | None) -> tuple[LabelledField, Found]:
-        return field, detect_image(field.rgb, detector, scale)
+    def at(field: LabelledField, scale: float | None, relative_sd: float = 0.0) -> tuple[LabelledField, Found]:
+        return field, detect_image(field.rgb, detector, scale, relative_sd)
 
     def other(i: int) -> LabelledField:
         rng = np.random.default_rng([7, i])
         return fields[int(rng.choice([k for k, f in enumerate(fields) if f.source != fields[i].source]))]
 
     yield "scale of labelled red cells", lambda i: at(fields[i], scales[i])
-    yield "scale measured on the image", lambda i: at(fields[i], measured_scale(fields[i]))
+    yield "scale measured on the image", lambda i: at(fields[i], *measured_scale(fields[i]))
     yield "half the size", lambda i: at(resized(fields[i], 0.5), scales[i] * 2)
     yield "twice the size", lambda i: at(resized(fields[i], 2), scales[i] / 2)
-    yield "half the size, measured", lambda i: at(half := resized(fields[i], 0.5), measured_scale(half))
-    yield "twice the size, measured", lambda i: at(double := resized(fields[i], 2), measured_scale(double))
+    yield "half the size, measured", lambda i: at(half := resized(fields[i], 0.5), *measured_scale(half))
+    yield "twice the size, measured", lambda i: at(double := resized(fields[i], 2), *measured_scale(double))
     yield "another camera's stain", lambda i: at(restained(fields[i], other(i)), scales[i])
     yield "cells cut by tiles", lambda i: (fields[i], through_tiles(fields[i], scales[i], detector, settings))
     yield "no scale at all", lambda i: at(fields[i], None)

@@ -13,6 +13,8 @@ from smearscan.detect.base import Detector, FloatBox
 _SCALES = tuple(0.04 * 1.3**step for step in range(13))
 #: Diameter of the usual leukocyte on a dried film, µm, and the spread of its logarithm over kinds.
 _USUAL_UM, _LOG_SD = 13.0, 0.30
+#: A score from which on a detection speaks for the scale it was made at.
+_DOUBTFUL = 0.6
 
 
 def detect_image(
@@ -27,7 +29,7 @@ def detect_image(
     um_per_px
         Its scale, None where unknown.
     relative_sd
-        How unsure that is. Scales within two of it are tried; 0 takes it as it is.
+        How unsure that is. From 0.1 on other scales are tried as well; less takes it as it is.
 
     Returns
     -------
@@ -44,13 +46,17 @@ def _candidates(um_per_px: float | None, relative_sd: float) -> Sequence[float]:
     if um_per_px is None:
         return _SCALES
     reach = min(2 * relative_sd, 0.7)
-    return [um_per_px * math.exp(reach * step) for step in (0.0, -0.5, 0.5, -1.0, 1.0)]
+    # Few red cells may all be something else: the whole ladder is tried behind the scale they gave.
+    return [*(um_per_px * math.exp(reach * step) for step in (0.0, -0.5, 0.5, -1.0, 1.0)), *_SCALES]
 
 
 def plausibility(found: Sequence[tuple[FloatBox, float]], um_per_px: float) -> float:
-    """Sum of scores, each weighed by how usual its size would be at this scale."""
+    """Sum of what scores exceed `_DOUBTFUL` by, each weighed by how usual its size would be at this scale.
+
+    What is doubtful counts against a scale: at a wrong one, red cells are found in numbers, none of them surely.
+    """
     total = 0.0
     for box, score in found:
         diameter = math.sqrt(box.width * box.height) * um_per_px
-        total += score * math.exp(-0.5 * (math.log(max(diameter, 0.1) / _USUAL_UM) / _LOG_SD) ** 2)
+        total += (score - _DOUBTFUL) * math.exp(-0.5 * (math.log(max(diameter, 0.1) / _USUAL_UM) / _LOG_SD) ** 2)
     return total
