@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -45,6 +47,11 @@ class Judge:
         self._size = size
 
     @property
+    def coarsest_um_per_px(self) -> float:
+        """µm per pixel beyond which a package refuses a slide."""
+        return min(package.card.input.coarsest_um_per_px for package in self.packages)
+
+    @property
     def packages(self) -> tuple[Package, ...]:
         """All networks at work, the differential's first."""
         return self._cell_type, *self._blasts
@@ -55,8 +62,14 @@ class Judge:
         masks: Sequence[CellMask],
         normaliser: Normaliser | None = None,
         name: str = "the slide",
+        refuses_coarse: bool = True,
     ) -> list[Verdict]:
         """A verdict for every crop, in their order.
+
+        Parameters
+        ----------
+        refuses_coarse
+            False judges pictures that are coarser than a card allows too; the caller tells.
 
         Raises
         ------
@@ -67,7 +80,7 @@ class Judge:
             return []
         # Members that ask for the same picture share it: making it costs more than a small network's pass.
         asked = {package.card.input: package.card for package in self.packages}
-        pictures = {key: _prepared(card, crops, masks, normaliser, name) for key, card in asked.items()}
+        pictures = {key: _prepared(card, crops, masks, normaliser, name, refuses_coarse) for key, card in asked.items()}
         types = infer(self._cell_type, pictures[self._cell_type.card.input])
         members = np.stack([infer(package, pictures[package.card.input]) for package in self._blasts])
         blast = weighted_sum(members, self._weights)[:, self._blast_column]
@@ -94,9 +107,16 @@ class Judge:
 
 
 def _prepared(
-    card: ModelCard, crops: Sequence[Crop], masks: Sequence[CellMask], normaliser: Normaliser | None, name: str
+    card: ModelCard,
+    crops: Sequence[Crop],
+    masks: Sequence[CellMask],
+    normaliser: Normaliser | None,
+    name: str,
+    refuses_coarse: bool = True,
 ) -> np.ndarray:
     asked = CardInput.from_table(card.input.model_dump())
+    if not refuses_coarse:
+        asked = replace(asked, coarsest_um_per_px=math.inf)
     images = np.stack([prepare_input(crop, mask, asked, name) for crop, mask in zip(crops, masks, strict=True)])
     if card.input.stain == "slide" and normaliser is not None:
         images = np.stack([normaliser.apply(image) for image in images])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smearscan.crops import shipped_segmenter
+from smearscan.crops.prepare import native_um_per_px
 from smearscan.crops.readymade import ReadyMade, read_ready_made
 from smearscan.errors import SlideError
 from smearscan.geometry import Box
@@ -48,10 +49,10 @@ def classify_pictures(
         read = [_read(path, um_per_px, cell_um) for path in part]
         good = [picture for picture in read if isinstance(picture, ReadyMade)]
         judge = load_judge(settings.classify)
-        verdicts = iter(judge.judge([p.crop for p in good], [p.mask for p in good], name="the picture"))
+        verdicts = iter(judge.judge([p.crop for p in good], [p.mask for p in good], refuses_coarse=False))
         for path, picture in zip(part, read, strict=True):
             if isinstance(picture, ReadyMade):
-                yield _line(path, picture, next(verdicts))
+                yield _line(path, picture, next(verdicts), judge.coarsest_um_per_px)
             else:
                 yield CropVerdict(str(path), reason=str(picture))
 
@@ -65,7 +66,10 @@ def _read(path: Path, um_per_px: float | None, cell_um: float | None) -> ReadyMa
         return error
 
 
-def _line(path: Path, picture: ReadyMade, verdict: Verdict) -> CropVerdict:
+def _line(path: Path, picture: ReadyMade, verdict: Verdict, coarsest_um_per_px: float) -> CropVerdict:
+    notes = picture.notes
+    if native_um_per_px(picture.crop) > coarsest_um_per_px:
+        notes += (f"coarser than the {coarsest_um_per_px:g} µm/px the networks can judge: take it with care",)
     return CropVerdict(
         path=str(path),
         cell_class=verdict.cell_class.value,
@@ -73,5 +77,5 @@ def _line(path: Path, picture: ReadyMade, verdict: Verdict) -> CropVerdict:
         class_probability=verdict.class_probability,
         spread=verdict.spread,
         um_per_px=picture.crop.um_per_px if picture.has_scale else None,
-        notes="; ".join(picture.notes),
+        notes="; ".join(notes),
     )
