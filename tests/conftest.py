@@ -13,5 +13,6 @@ _SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 def shared_data() -> Path:
     """The folder of development images; skips where a newcomer has none of it."""
     if not _SHARED.is_dir():
+        # A newcomer has none of these images, and none of them may enter the project.
         pytest.skip("the development images (../shared/data) are not here")
     return _SHARED

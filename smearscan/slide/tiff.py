@@ -50,7 +50,7 @@ class TiffSlide(Slide):
             except _DAMAGE as error:
                 self._tif.close()
                 raise _unreadable(path, error) from error
-            except Exception:
+            except Exception:  # whatever it was goes on as it is; only the file handle must not stay open
                 self._tif.close()
                 raise
 
