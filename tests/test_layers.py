@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LINES = [
     {"errors", "geometry", "classes", "resources", "timing"},
     {"records", "settings", "provenance", "worksheet"},
-    {"slide", "stain"},
+    {"slide", "stain", "datasets"},
     {"regions", "detect", "crops", "models"},
     {"aggregate"},
     {"report"},
@@ -20,6 +20,7 @@ LINES = [
     {"judge"},
     {"judgement", "pictures", "ready_made", "spotting"},
     {"pipeline"},
+    {"evaluate"},
     {"batch", "review", "train", "synth"},
     {"screening"},
     {"cli"},
