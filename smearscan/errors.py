@@ -12,6 +12,7 @@
     │   ├── WorksheetError     the worksheet does not say what it must
     │   ├── SettingsError      an unknown key, a value out of range
     │   ├── WeightsError       absent, altered, or of another network
+    │   ├── DatasetError       a labelled set that is not whole, or not what its name says
     │   └── OutputError        the results cannot be written where they were asked for
     └── TransientError         trying again may succeed: a store away, a disk full for a while
 """
@@ -78,6 +79,10 @@ class SettingsError(PermanentError):
 
 class WeightsError(PermanentError):
     """Weights absent, altered, or of another network."""
+
+
+class DatasetError(PermanentError):
+    """A labelled set with files missing, altered or damaged, or laid out otherwise than its name says."""
 
 
 class OutputError(PermanentError):

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from smearscan.geometry import Box
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -21,12 +23,15 @@ class Sample:
         Whom it is of. Where a set has no subjects, a block of neighbouring file numbers stands in ("Pro:0400").
     part
         Part of the set as its makers divided it (`train_fold_0`, `phase2`, …); "" where it is undivided.
+    box
+        The part of the picture that is meant, px, in sets whose labels are boxes; None for the whole picture.
     """
 
     path: str
     label: str
     subject: str
     part: str = ""
+    box: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)

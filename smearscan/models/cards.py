@@ -34,6 +34,9 @@ class InputCard(_Part):
     background: Literal["black", "kept"] = Field(description="everything but the cell black, or left as it is")
     coarsest_um_per_px: float = Field(0.6, gt=0, description="a slide of coarser pixels is refused, µm/px")
     stain: str = Field("none", description="normaliser and reference the training crops went through")
+    takes: Literal["cell", "image"] = Field(
+        "cell", description="a cell cut out at that window, or a whole image resized to `side_px` whatever its scale"
+    )
     mean: Triple = Field((0.0, 0.0, 0.0), description="subtracted from RGB in 0–1")
     sd: Triple = Field((1.0, 1.0, 1.0), description="divides what is left")
 
