@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from smearscan.crops.prepare import CardInput, prepare_input
-from smearscan.crops.whiten import whiten_cell
+from smearscan.cut_cells import distinct_inputs, network_pictures, picture_key
 from smearscan.errors import SettingsError
-from smearscan.models import ModelCard, Package, infer, load_package
+from smearscan.models import Package, infer, load_package
 from smearscan.models.ensemble import disagreement, weighted_sum
 from smearscan.models.explain import grad_cam
 from smearscan.models.size_evidence import SizeEvidence
@@ -76,16 +73,29 @@ class Judge:
         UnsupportedImageError
             If the slide is too coarse for a package.
         """
-        if not crops:
+        asked = distinct_inputs([package.card for package in self.packages])
+        pictures = network_pictures(asked, crops, masks, normaliser, name, refuses_coarse)
+        return self.verdicts(pictures, [mask.area_um2 for mask in masks])
+
+    def verdicts(self, pictures: Mapping[str, np.ndarray], areas_um2: Sequence[float]) -> list[Verdict]:
+        """A verdict for every cell whose pictures are made already, in their order.
+
+        A verdict depends on its own cell alone, whatever else is judged with it.
+
+        Parameters
+        ----------
+        pictures
+            (N, S, S, 3) uint8 RGB under the `picture_key` of every card.
+        areas_um2
+            N areas of the whole cells, 0 where none was outlined.
+        """
+        if not areas_um2:
             return []
-        # Members that ask for the same picture share it: making it costs more than a small network's pass.
-        asked = {package.card.input: package.card for package in self.packages}
-        pictures = {key: _prepared(card, crops, masks, normaliser, name, refuses_coarse) for key, card in asked.items()}
-        types = infer(self._cell_type, pictures[self._cell_type.card.input])
-        members = np.stack([infer(package, pictures[package.card.input]) for package in self._blasts])
+        types = self._infer(self._cell_type, pictures)
+        members = np.stack([self._infer(package, pictures) for package in self._blasts])
         blast = weighted_sum(members, self._weights)[:, self._blast_column]
         if self._size is not None:
-            blast = self._size.mixed(blast, sum(self._weights), [mask.area_um2 for mask in masks])
+            blast = self._size.mixed(blast, sum(self._weights), areas_um2)
         spread = disagreement(members)[:, self._blast_column]
         card, lead = self._cell_type.card, self._blasts[0].card
         return [
@@ -98,31 +108,16 @@ class Judge:
     ) -> list[np.ndarray]:
         """Where the lead member of the blast ensemble looked: (S, S) float32 0 to 1 over its window, one a crop."""
         lead = self._blasts[0]
-        images = _prepared(lead.card, crops, masks, normaliser, "the slide")
+        (images,) = network_pictures([lead.card.input], crops, masks, normaliser).values()
         return list(grad_cam(lead, images, lead.card.classes.index(BLAST)))
+
+    @staticmethod
+    def _infer(package: Package, pictures: Mapping[str, np.ndarray]) -> np.ndarray:
+        return infer(package, pictures[picture_key(package.card.input)])
 
     @property
     def _blast_column(self) -> int:
         return self._blasts[0].card.classes.index(BLAST)
-
-
-def _prepared(
-    card: ModelCard,
-    crops: Sequence[Crop],
-    masks: Sequence[CellMask],
-    normaliser: Normaliser | None,
-    name: str,
-    refuses_coarse: bool = True,
-) -> np.ndarray:
-    asked = CardInput.from_table(card.input.model_dump())
-    if not refuses_coarse:
-        asked = replace(asked, coarsest_um_per_px=math.inf)
-    images = np.stack([prepare_input(crop, mask, asked, name) for crop, mask in zip(crops, masks, strict=True)])
-    if card.input.stain == "slide" and normaliser is not None:
-        images = np.stack([normaliser.apply(image) for image in images])
-    if card.input.stain == "cell":
-        images = np.stack([whiten_cell(image) for image in images])
-    return images
 
 
 @lru_cache(maxsize=2)

@@ -6,18 +6,16 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from smearscan.aggregate.differential import is_counted
-from smearscan.crops import measure_cell
-from smearscan.records import CellMask, CellPrediction, Crop, Detection, FieldResult, SlideResult, SlideSource
-from smearscan.slide.focus import focus_score
+from smearscan.records import CellPrediction, Detection, FieldResult, SlideResult, SlideSource
 from smearscan.survey import FieldPlan, Survey
 from smearscan.verdict import Verdict
 
 
 def describe_cell(
-    field_name: str, detection: Detection, crop: Crop, mask: CellMask, verdict: Verdict, min_focus: float
+    field_name: str, detection: Detection, verdict: Verdict, measures: dict[str, float], focus: float, min_focus: float
 ) -> CellPrediction:
     """One cell's record: class, probabilities, measures in µm, whether it is counted."""
-    is_sharp = focus_score(crop.pixels, crop.um_per_px) >= min_focus
+    is_sharp = focus >= min_focus
     return CellPrediction(
         detection=detection,
         cell_class=verdict.cell_class,
@@ -27,7 +25,7 @@ def describe_cell(
         field_name=field_name,
         spread=verdict.spread,
         is_in_focus=is_sharp,
-        measures=measure_cell(mask, crop.um_per_px),
+        measures=measures,
     )
 
 

@@ -7,20 +7,23 @@ process, in many, or on a queue, and give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from smearscan.crops import batches_of_neighbours, cut_crops, segment_cells, shipped_segmenter
+from smearscan.crops import batches_of_neighbours, cut_crops, measure_cell, segment_cells, shipped_segmenter
+from smearscan.cut_cells import CutCells, asked_inputs, joined, network_pictures
 from smearscan.detect import create_detector, find_leukocytes, merge_detections
 from smearscan.judge import load_judge
 from smearscan.judgement import describe_cell, describe_slide
 from smearscan.records import CellPrediction, Detection, SlideResult, SlideSource, Tile
 from smearscan.settings import Settings
 from smearscan.slide import open_slide
+from smearscan.slide.focus import focus_score
 from smearscan.stain import Normaliser, fit_normaliser
 from smearscan.survey import FieldPlan, Survey, sample_slide_stain, survey_slide
 from smearscan.timing import Stopwatch, add_seconds
+from smearscan.verdict import Verdict
 
 #: Tiles in one search chunk: some seconds of work, and memory that does not grow with the slide.
 TILES_PER_CHUNK = 16
@@ -124,21 +127,61 @@ def judge_chunks(plan: SlidePlan, settings: Settings, searched: Sequence[Outcome
 
 
 def judge_chunk(chunk: Chunk) -> Outcome:
-    """Cut, mask, normalise and judge the chunk's cells."""
-    watch, field_plan = Stopwatch(), chunk.field
-    with watch.time("crop"), open_slide(field_plan.path) as slide:
-        crops = cut_crops(slide, chunk.detections, field_plan.scale)
+    """Cut and judge the chunk's cells at one go."""
+    (outcome,) = classify_cells([crop_chunk(chunk)], chunk.settings)
+    return outcome
+
+
+def crop_chunk(chunk: Chunk) -> CutCells:
+    """Cut, mask and measure the chunk's cells, and make the pictures that the networks ask for.
+
+    Raises
+    ------
+    UnsupportedImageError
+        If the slide is too coarse for a network.
+    """
+    watch, plan = Stopwatch(), chunk.field
+    with watch.time("crop"), open_slide(plan.path) as slide:
+        crops = cut_crops(slide, chunk.detections, plan.scale)
     with watch.time("mask"):
         masks = segment_cells(shipped_segmenter(), crops)
-    with watch.time("classify"):
-        verdicts = load_judge(chunk.settings.classify).judge(crops, masks, chunk.normaliser)
     with watch.time("measure"):
-        min_focus = chunk.settings.classify.min_cell_focus
-        cells = [
-            describe_cell(field_plan.name, *of_cell, min_focus)
-            for of_cell in zip(chunk.detections, crops, masks, verdicts, strict=True)
-        ]
-    return Outcome(field_plan.name, cells=tuple(cells), seconds=watch.seconds)
+        measures = tuple(measure_cell(mask, crop.um_per_px) for mask, crop in zip(masks, crops, strict=True))
+        focus = tuple(focus_score(crop.pixels, crop.um_per_px) for crop in crops)
+    with watch.time("prepare"):
+        asked = asked_inputs(chunk.settings.classify)
+        pictures = network_pictures(asked, crops, masks, chunk.normaliser, plan.path)
+    areas = tuple(mask.area_um2 for mask in masks)
+    return CutCells(plan.name, chunk.detections, measures, areas, focus, pictures, watch.seconds)
+
+
+def classify_cells(cut: Sequence[CutCells], settings: Settings) -> list[Outcome]:
+    """Judge cut cells, of any number of slides, together in full batches; one outcome for each set, in their order.
+
+    A cell is judged by its own pictures alone, so it makes no difference which sets come together. The networks'
+    seconds are shared out by cells.
+    """
+    watch = Stopwatch()
+    with watch.time("classify"):
+        areas = [area for cells in cut for area in cells.areas_um2]
+        pictures = joined([cells.pictures for cells in cut if len(cells)]) if areas else {}
+        verdicts = iter(load_judge(settings.classify).verdicts(pictures, areas))
+    a_cell = watch.seconds["classify"] / max(1, len(areas))
+    return [
+        Outcome(
+            cells.field_name,
+            cells=tuple(_described(cells, verdicts, settings.classify.min_cell_focus)),
+            seconds=add_seconds([cells.seconds, {"classify": a_cell * len(cells)}]),
+        )
+        for cells in cut
+    ]
+
+
+def _described(cells: CutCells, verdicts: Iterator[Verdict], min_focus: float) -> Iterator[CellPrediction]:
+    """The records of one set of cells, with as many verdicts taken from the front."""
+    of_cells = zip(cells.detections, cells.measures, cells.focus, strict=True)
+    for detection, measures, focus in of_cells:
+        yield describe_cell(cells.field_name, detection, next(verdicts), measures, focus, min_focus)
 
 
 def finish_slide(plan: SlidePlan, outcomes: Sequence[Outcome]) -> SlideResult:

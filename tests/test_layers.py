@@ -16,7 +16,7 @@ LINES = [
     {"aggregate"},
     {"report"},
     {"store"},
-    {"survey", "submission", "verdict"},
+    {"survey", "submission", "verdict", "cut_cells"},
     {"judge"},
     {"judgement", "pictures", "ready_made", "spotting"},
     {"pipeline"},
