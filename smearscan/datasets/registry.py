@@ -1,0 +1,43 @@
+"""The sets by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from smearscan.datasets.class_folders import load_class_folders
+from smearscan.datasets.cnmc import load_cnmc
+from smearscan.datasets.layouts import CLASS_FOLDERS
+from smearscan.datasets.samples import SampleSet
+from smearscan.datasets.table import load_csv
+from smearscan.errors import SettingsError
+
+_OTHERS = {"cnmc": load_cnmc, "csv": load_csv}
+
+
+def list_sets() -> list[str]:
+    """Names of all sets, sorted; `folder` is any folder of class folders, `csv` any table of paths and labels."""
+    return sorted([*CLASS_FOLDERS, *_OTHERS])
+
+
+def load_set(name: str, root: Path) -> SampleSet:
+    """Samples of a set on disk, from names alone: nothing is decoded or hashed, see `check_set` for that.
+
+    Parameters
+    ----------
+    name
+        One of `list_sets`.
+    root
+        Folder of the set, or the CSV.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such set.
+    DatasetError
+        If what lies at `root` is not that set, or a class has no image.
+    """
+    if name in CLASS_FOLDERS:
+        return load_class_folders(CLASS_FOLDERS[name], root)
+    if name not in _OTHERS:
+        raise SettingsError(f"there is no set {name!r}", f"choose one of {', '.join(list_sets())}")
+    return _OTHERS[name](root)
