@@ -2,5 +2,15 @@
 
 from smearscan.datasets.registry import list_sets, load_set
 from smearscan.datasets.samples import Sample, SampleSet
+from smearscan.datasets.splits import Split, default_protocol, list_protocols, make_splits
 
-__all__ = ["Sample", "SampleSet", "list_sets", "load_set"]
+__all__ = [
+    "Sample",
+    "SampleSet",
+    "Split",
+    "default_protocol",
+    "list_protocols",
+    "list_sets",
+    "load_set",
+    "make_splits",
+]

@@ -32,7 +32,7 @@ def load_class_folders(layout: Layout, root: Path) -> SampleSet:
     images = {folder: images_below(folder) for folder in folders}
     classes = layout.classes or tuple(folder.name for folder in folders)
     class_of = {folder: _class_of(layout, folder) or folder.name for folder in folders}
-    n_images = Counter({name: 0 for name in classes})
+    n_images = Counter(dict.fromkeys(classes, 0))
     for folder, paths in images.items():
         n_images[class_of[folder]] += len(paths)
     if empty := [name for name in classes if n_images[name] == 0]:
@@ -71,6 +71,17 @@ def _subjects(paths: list[Path], label: str, block: int, has_subjects: bool) -> 
     return [
         f"{label}:{prefix}{place // block * block:04d}" for (prefix, _), place in zip(numbered, places, strict=True)
     ]
+
+
+def places_of(paths: list[Path]) -> list[int]:
+    """Place of each file in the line of its class: file number or rank; beginnings of names one after the other."""
+    numbered = file_numbers(paths)
+    places = _places(numbered)
+    start, offset = {}, 0
+    for prefix in sorted({prefix for prefix, _ in numbered}, key=natural_key):
+        start[prefix] = offset
+        offset += max(place for place, (p, _) in zip(places, numbered, strict=True) if p == prefix) + 1
+    return [start[prefix] + place for place, (prefix, _) in zip(places, numbered, strict=True)]
 
 
 def _places(numbered: list[tuple[str, int]]) -> list[int]:

@@ -54,7 +54,7 @@ TALEQANI = Layout(
             for grade, names in _GRADES.items()
             for variant in names
             for prefix in ("", "malignant", "wbcmalignant", "wbc")
-        }  # fmt: skip
+        }
     ),
     MappingProxyType({"Benign": 504, "Early": 985, "Pre": 963, "Pro": 804}),
     # 20 to 50 fields look like one patient.
