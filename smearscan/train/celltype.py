@@ -1,7 +1,7 @@
 """Train the differential: ``python -m smearscan.train.celltype --data FOLDER --cache FOLDER``.
 
 Ten classes. PBC is split 70/10/20 by file number in every folder, the other laboratories likewise by their order; what
-is reported on them was not trained on. `--only-pbc` leaves every other laboratory out, to see what falls.
+is reported on them was not trained on. `--leave-out` trains without a laboratory, to see what falls there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import torch
 
+from smearscan.crops.readymade import TYPICAL_CELL_UM
 from smearscan.models.calibrate import fit_temperature
 from smearscan.models.cards import InputCard, ModelCard
 from smearscan.models.infer import logits
@@ -41,8 +42,8 @@ CLASSES = (
 )
 INPUT = InputCard(
     window_um=24.0,
-    um_per_px=24.0 / 72,
-    side_px=72,
+    um_per_px=24.0 / 96,
+    side_px=96,
     background="black",
     coarsest_um_per_px=0.62,
     stain="cell",
@@ -52,8 +53,10 @@ INPUT = InputCard(
 NETWORK = "vgg16_eca"
 OPTIONS: dict[str, Any] = {"width": 0.25, "head": "gap", "batch_norm": True}
 #: Three quarters of a batch stay near their laboratory's look, the rest is carried far from it.
-_NEAR = Strength(scale=0.05, blur_px=0.5, mix=0.04, gain=0.08, offset=0.02)
-_FAR = Strength(scale=0.08, blur_px=1.3, mix=0.15, gain=0.25, offset=0.05)
+_NEAR = Strength(scale=0.05, blur_px=0.7, mix=0.04, gain=0.08, offset=0.02)
+_FAR = Strength(scale=0.08, blur_px=1.7, mix=0.15, gain=0.25, offset=0.05)
+#: Share of a batch that is shown as pictures without scale are: every cell as wide as `TYPICAL_CELL_UM`.
+_WITHOUT_SCALE = 0.25
 #: Target of a cell that is known to be mononuclear and no more: the differential leaves it to the blast networks.
 _MONONUCLEAR = torch.zeros(1, len(CLASSES))
 _MONONUCLEAR[0, [CLASSES.index(c) for c in ("lymphocyte", "monocyte", "immature_granulocyte")]] = torch.tensor(
@@ -115,15 +118,16 @@ def train(
     table: CellTable,
     cells: TypedCells,
     recipe: Recipe,
-    is_only_pbc: bool = False,
+    left_out: tuple[str, ...] = (),
     start: torch.nn.Module | None = None,
+    checkpoint: Path | None = None,
 ) -> torch.nn.Module:
-    """Train one network on the training split, from scratch or from the weights of `start`."""
-    keep = cells.split == 0
-    if is_only_pbc:
-        keep &= ~table.is_from("raabin", "bccd", "seg1", "seg2")[cells.rows] | (
-            cells.labels == CLASSES.index("artefact")
-        )
+    """Train one network on the training split, from scratch or from the weights of `start`.
+
+    `left_out` names sources to do without, but for their red cells: the class artefact has no others.
+    """
+    is_left_out = table.is_from(*left_out)[cells.rows] & (cells.labels != CLASSES.index("artefact"))
+    keep = (cells.split == 0) & ~is_left_out
     rows, labels = cells.rows[keep], cells.labels[keep]
     unnamed = mononuclear_cells(table)
     rows, labels = np.concatenate([rows, unnamed]), np.concatenate([labels, np.full(len(unnamed), len(CLASSES))])
@@ -131,19 +135,24 @@ def train(
     chances = sampling_weights(table.sources[rows], labels)
     targets = torch.cat([soft_targets(np.arange(len(CLASSES)), len(CLASSES)), _MONONUCLEAR])
     restain = Restainer(recipe.seed)
+    to_typical = (table.measures[rows, 0] / TYPICAL_CELL_UM).clip(0.4, 2.0)
 
     def draw(rng: np.random.Generator) -> Batch:
         batch = rng.choice(len(rows), recipe.batch, p=chances)
         images = torch.from_numpy(pictures[batch]).permute(0, 3, 1, 2)
+        shrinks = np.where(rng.random(recipe.batch) < _WITHOUT_SCALE, to_typical[batch], 1.0)
+        shrinks = torch.from_numpy(shrinks.astype(np.float32))
         near = 3 * recipe.batch // 4
-        whitened = torch.cat([restain(images[:near], _NEAR), restain(images[near:], _FAR)])
+        whitened = torch.cat(
+            [restain(images[:near], _NEAR, shrinks[:near]), restain(images[near:], _FAR, shrinks[near:])]
+        )
         return whitened, targets[torch.from_numpy(labels[batch])]
 
     torch.manual_seed(recipe.seed)
     model = create_model(NETWORK, len(CLASSES), **OPTIONS)
     if start is not None:
         model.load_state_dict(start.state_dict())
-    return fit(model, draw, recipe)
+    return fit(model, draw, recipe, checkpoint)
 
 
 def make_card(name: str, recipe: Recipe) -> ModelCard:
@@ -191,27 +200,27 @@ def main() -> None:
     parser.add_argument("--start", help="package whose weights to go on from: --steps 1000, then --steps 700 --start")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only-pbc", action="store_true")
+    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--leave-out", action="append", default=[], help="a source to train without; measured whole")
+    parser.add_argument("--checkpoint", type=Path, help="file that the averaged weights are kept in on the way")
     parser.add_argument("--out", type=Path, help="folder; without it the package is installed")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     cv2.setNumThreads(1)
     table = load_cells(given.data, given.cache)
     cells = typed_cells(table)
-    recipe = Recipe(steps=given.steps, seed=given.seed, rate=given.rate)
+    recipe = Recipe(steps=given.steps, batch=given.batch, seed=given.seed, rate=given.rate)
     start = load_package(given.start).model if given.start else None
-    model = train(table, cells, recipe, given.only_pbc, start)
+    left_out = tuple(given.leave_out)
+    model = train(table, cells, recipe, left_out, start, given.checkpoint)
     package = Package(model, make_card("celltype", recipe))
     raw = logits(package, run_time_pictures(table, cells.rows, INPUT))
     is_validation = cells.split == 1
     temperature = fit_temperature(raw[is_validation], cells.labels[is_validation])
-    figures = measure(table, cells, raw)
+    figures = measure(table, cells, raw) | measure_left_out(table, cells, raw, left_out)
     print(f"temperature {temperature:.3f}", *(f"{k} = {v}" for k, v in figures.items()), sep="\n")
     card = package.card.model_copy(update={"temperature": temperature, "figures": figures})
     save_package(model, card, folder=given.out)
-    np.savez_compressed(
-        given.cache / "celltype_logits.npz", rows=cells.rows, labels=cells.labels, split=cells.split, raw=raw
-    )
 
 
 def measure(table: CellTable, cells: TypedCells, raw: np.ndarray) -> dict[str, float | int | str]:
@@ -224,6 +233,21 @@ def measure(table: CellTable, cells: TypedCells, raw: np.ndarray) -> dict[str, f
         figures[f"{name}_test_n"] = len(truth)
         figures[f"{name}_test_accuracy"] = round(float((truth == called).mean()), 4)
         figures[f"{name}_test_macro_f1"] = round(macro_f1(truth, called), 4)
+    return figures
+
+
+def measure_left_out(
+    table: CellTable, cells: TypedCells, raw: np.ndarray, left_out: tuple[str, ...]
+) -> dict[str, float | int | str]:
+    """The same on all leukocytes of laboratories that were trained without."""
+    figures: dict[str, float | int | str] = {}
+    leukocyte = ~np.isin(cells.labels, [CLASSES.index(name) for name in ("artefact", "platelet")])
+    for name in left_out:
+        chosen = table.is_from(name)[cells.rows] & leukocyte
+        truth, called = cells.labels[chosen], raw[chosen].argmax(1)
+        figures[f"{name}_left_out_n"] = len(truth)
+        figures[f"{name}_left_out_accuracy"] = round(float((truth == called).mean()), 4)
+        figures[f"{name}_left_out_macro_f1"] = round(macro_f1(truth, called), 4)
     return figures
 
 

@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -40,13 +41,24 @@ class Recipe:
     seed: int = 0
 
 
-def fit(model: nn.Module, draw: Callable[[np.random.Generator], Batch], recipe: Recipe) -> nn.Module:
+#: Every so many steps the loss is told and the averaged weights are kept.
+_TOLD_EVERY = 100
+
+
+def fit(
+    model: nn.Module,
+    draw: Callable[[np.random.Generator], Batch],
+    recipe: Recipe,
+    checkpoint: Path | None = None,
+) -> nn.Module:
     """Train and return the averaged network, in evaluation mode.
 
     Parameters
     ----------
     draw
         Gives one batch a call, from the generator it is handed.
+    checkpoint
+        File that the averaged weights are written to now and then, so that a run cut short is not lost.
 
     References
     ----------
@@ -71,9 +83,12 @@ def fit(model: nn.Module, draw: Callable[[np.random.Generator], Batch], recipe: 
         cycle.step()
         _average(kept, model, min(recipe.average, step / (step + 19)))
         total += loss.item()
-        if step % 100 == 0:
-            print(f"step {step}/{recipe.steps} loss {total / 100:.3f} {time.monotonic() - began:.0f} s", flush=True)
+        if step % _TOLD_EVERY == 0:
+            mean = total / _TOLD_EVERY
+            print(f"step {step}/{recipe.steps} loss {mean:.3f} {time.monotonic() - began:.0f} s", flush=True)
             total = 0.0
+            if checkpoint is not None:
+                torch.save(kept.state_dict(), checkpoint)
     return kept.requires_grad_(False)
 
 

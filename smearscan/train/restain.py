@@ -44,9 +44,15 @@ class Restainer:
     def __init__(self, seed: int) -> None:
         self._draw = torch.Generator().manual_seed(seed)
 
-    def __call__(self, pictures: Tensor, strength: Strength) -> Tensor:
-        """Whitened network input (N, 3, S, S) of masked pictures (N, 4, S, S) uint8, the mask last."""
-        moved = self._blur(self._move(pictures.float().div(255), strength.scale), strength.blur_px)
+    def __call__(self, pictures: Tensor, strength: Strength, shrinks: Tensor | None = None) -> Tensor:
+        """Whitened network input (N, 3, S, S) of masked pictures (N, 4, S, S) uint8, the mask last.
+
+        Parameters
+        ----------
+        shrinks
+            (N,) by how much each cell is made smaller on top of what is drawn; None leaves all as they are.
+        """
+        moved = self._blur(self._move(pictures.float().div(255), strength.scale, shrinks), strength.blur_px)
         return whiten(*self._restain(moved, strength))
 
     def coloured(self, pictures: Tensor, strength: Strength) -> Tensor:
@@ -61,9 +67,11 @@ class Restainer:
     def _normal(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self._draw)
 
-    def _move(self, x: Tensor, scale: float) -> Tensor:
+    def _move(self, x: Tensor, scale: float, shrinks: Tensor | None = None) -> Tensor:
         n = len(x)
         turn, zoom = self._uniform(n) * 2 * torch.pi, torch.exp(self._normal(n) * scale)
+        if shrinks is not None:
+            zoom = zoom * shrinks
         flip = torch.where(self._uniform(n) < 0.5, -1.0, 1.0)
         shift, aspect = (self._uniform(n, 2) - 0.5) * 0.12, torch.exp(self._normal(n) * 0.05)
         first = torch.stack([zoom * aspect * turn.cos() * flip, -zoom * turn.sin(), shift[:, 0]], 1)
