@@ -193,8 +193,11 @@ def _blocks(sample_set: SampleSet, seed: int, alike: tuple[Sequence[str], ...]) 
     samples = _labelled(sample_set)
     known = TALEQANI_TEST if sample_set.name == "taleqani" else None
     sides = _without_twins(samples, sides_by_blocks(samples, known), alike)
-    by_side = {side: tuple(s for s, at in zip(samples, sides, strict=True) if at == side) for side in SIDES}
-    return [Split("", "blocks", **by_side, note="blocks of file numbers stand in for subjects")]
+    train, validation, test, left_out = (
+        tuple(s for s, at in zip(samples, sides, strict=True) if at == side) for side in SIDES
+    )
+    note = "blocks of file numbers stand in for subjects"
+    return [Split("", "blocks", train, validation, test, left_out, note=note)]
 
 
 def _without_twins(samples: Sequence[Sample], sides: list[str], alike: Alike) -> list[str]:

@@ -20,5 +20,5 @@ def whole_image(rgb: np.ndarray, card: InputCard) -> np.ndarray:
     if rgb.shape[:2] == (side, side):
         return rgb
     # Averaging when shrinking: anything else aliases chromatin into noise that depends on the camera.
-    method = cv2.INTER_AREA if min(rgb.shape[:2]) >= side else cv2.INTER_LINEAR
+    method = cv2.INTER_AREA if min(rgb.shape[:2]) >= side else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(rgb, (side, side), interpolation=method))

@@ -1,0 +1,168 @@
+"""What `smearscan evaluate` may be given as MODEL, and how each makes probabilities of pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smearscan.crops.readymade import ReadyMade
+from smearscan.datasets.files import natural_key
+from smearscan.errors import SettingsError, SlideError, WeightsError
+from smearscan.models import Package, infer, list_packages, load_package
+from smearscan.models.cards import ModelCard
+from smearscan.models.registry import create_model
+from smearscan.models.whole_image import whole_image
+
+CHECKPOINTS = (".pt", ".pth", ".ckpt")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A trained network under the name that outputs give it; `digest` is of its weights."""
+
+    name: str
+    package: Package
+    digest: str
+
+    @property
+    def card(self) -> ModelCard:
+        """Its card."""
+        return self.package.card
+
+    @property
+    def takes(self) -> str:
+        """`cell` or `image`."""
+        return self.card.input.takes
+
+    def inputs(self, pictures: Sequence[np.ndarray], names: Sequence[str]) -> list[np.ndarray | SlideError]:
+        """Network input (S, S, 3) uint8 of each picture (H, W, 3) uint8 RGB, or why there is none."""
+        if self.takes == "image":
+            return [whole_image(rgb, self.card.input) for rgb in pictures]
+        return _cell_inputs(self.card, pictures, names)
+
+    def probabilities(self, inputs: np.ndarray, device: str = "auto") -> np.ndarray:
+        """(N, C) float32 of inputs (N, S, S, 3) uint8."""
+        return infer(self.package, inputs, device=device)
+
+
+def load_models(given: str) -> list[Model]:
+    """The models that one MODEL stands for: mostly one; several where a folder holds one package a fold.
+
+    Parameters
+    ----------
+    given
+        Name of a shipped package, path of a card, folder with a package or with folders of packages, or a
+        checkpoint: `torch.save` of a table with `card` (TOML text) and `model` (state).
+
+    Raises
+    ------
+    WeightsError, SettingsError
+        If there is no such model, or it is damaged or of another network.
+    """
+    path = Path(given)
+    if given in list_packages():
+        return [_of_package(given, given)]
+    if path.suffix in CHECKPOINTS:
+        return [_of_checkpoint(path)]
+    if path.suffix == ".toml":
+        return [_of_package(path.stem, given)]
+    if path.is_dir():
+        cards = _cards(path)
+        if not cards:
+            raise WeightsError(f"{path} holds no package", "give a folder with a card (.toml) and its .safetensors")
+        names = [card.stem if len(cards) == 1 else _tail(card, path) for card in cards]
+        return [_of_package(name, str(card)) for name, card in zip(names, cards, strict=True)]
+    known = ", ".join(list_packages())
+    raise SettingsError(f"there is no model {given!r}", f"choose one of {known}, or give the folder of a package")
+
+
+def _tail(card: Path, root: Path) -> str:
+    folder = card.parent.relative_to(root).as_posix()
+    return card.stem if folder == "." else f"{folder}/{card.stem}".replace("/", "_")
+
+
+def _cards(folder: Path) -> list[Path]:
+    """Cards with weights beside them, in the folder or, if it has none, in those below it."""
+    for pattern in ("*.toml", "*/*.toml", "*/*/*.toml"):
+        found = [card for card in folder.glob(pattern) if card.with_suffix(".safetensors").is_file()]
+        if found:
+            return sorted(found, key=lambda card: natural_key(card.as_posix()))
+    return []
+
+
+def _of_package(name: str, given: str) -> Model:
+    package = load_package(given)
+    return Model(name, package, package.card.sha256)
+
+
+def _of_checkpoint(path: Path) -> Model:
+    import pickle
+
+    import torch
+
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        raise WeightsError(f"there is no checkpoint {path}", "check the path") from None
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
+        raise WeightsError(
+            f"the checkpoint {path} cannot be read: {error}", "train again, or give a package"
+        ) from error
+    if not isinstance(held, dict) or not isinstance(held.get("card"), str) or not isinstance(held.get("model"), dict):
+        raise WeightsError(f"the checkpoint {path} names no card and model", "give the package that training exported")
+    card = _card_of(path, held["card"])
+    return Model(path.stem, Package(_network(path, card, held["model"]), card), digest)
+
+
+def _card_of(path: Path, text: str) -> ModelCard:
+    try:
+        return ModelCard.model_validate(tomllib.loads(text))
+    except ValueError as error:  # pydantic's and tomllib's errors are ValueErrors
+        raise WeightsError(f"the card in {path} is none: {error}", "train again, or give a package") from error
+
+
+def _network(path: Path, card: ModelCard, state: dict[str, Any]) -> Any:
+    import torch
+
+    model = create_model(card.network, len(card.classes), **card.options)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(f"{path} holds weights of another network than {card.network!r}", "train again") from error
+    return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def _cell_inputs(
+    card: ModelCard, pictures: Sequence[np.ndarray], names: Sequence[str]
+) -> list[np.ndarray | SlideError]:
+    """Ready-made crops as `smearscan classify` takes them: scaled, masked, restained as the card says."""
+    from smearscan.crops import shipped_segmenter
+    from smearscan.crops.readymade import read_ready_made
+    from smearscan.cut_cells import network_pictures
+
+    read: list[ReadyMade | SlideError] = []
+    for rgb, name in zip(pictures, names, strict=True):
+        try:
+            read.append(read_ready_made(rgb, shipped_segmenter(), name=name))
+        except SlideError as error:
+            read.append(error)
+    good = [one for one in read if isinstance(one, ReadyMade)]
+    if not good:
+        return [one for one in read if isinstance(one, SlideError)]
+    crops, masks = [one.crop for one in good], [one.mask for one in good]
+    (pictures_made,) = network_pictures([card.input], crops, masks, name="the set", refuses_coarse=False).values()
+    made = iter(pictures_made)
+    return [next(made) if isinstance(one, ReadyMade) else one for one in read]
+
+
+def is_named_in(card: ModelCard, set_name: str) -> bool:
+    """Whether the card says that the network was trained on this set."""
+    shown = set_name.replace("_", " ").replace("cnmc", "c-nmc").casefold()
+    return any(shown in line.casefold() for line in card.data)
