@@ -10,7 +10,8 @@ import numpy as np
 from smearscan.cut_cells import distinct_inputs, network_pictures, picture_key
 from smearscan.errors import SettingsError
 from smearscan.models import Package, infer, load_package
-from smearscan.models.ensemble import disagreement, weighted_sum
+from smearscan.models.blast_pool import BlastPool
+from smearscan.models.ensemble import disagreement
 from smearscan.models.explain import grad_cam
 from smearscan.models.size_evidence import SizeEvidence
 from smearscan.records import CellMask, Crop
@@ -31,17 +32,12 @@ class Judge:
         The differential's package.
     blasts
         Members of the blast ensemble; the first one's card holds the threshold.
-    weights
-        One a member.
-    size
-        What the cell's diameter adds; None leaves it out.
+    pool
+        How their answers and the cell's size are put together.
     """
 
-    def __init__(
-        self, cell_type: Package, blasts: Sequence[Package], weights: Sequence[float], size: SizeEvidence | None = None
-    ) -> None:
-        self._cell_type, self._blasts, self._weights = cell_type, tuple(blasts), tuple(weights)
-        self._size = size
+    def __init__(self, cell_type: Package, blasts: Sequence[Package], pool: BlastPool) -> None:
+        self._cell_type, self._blasts, self._pool = cell_type, tuple(blasts), pool
 
     @property
     def coarsest_um_per_px(self) -> float:
@@ -93,9 +89,7 @@ class Judge:
             return []
         types = self._infer(self._cell_type, pictures)
         members = np.stack([self._infer(package, pictures) for package in self._blasts])
-        blast = weighted_sum(members, self._weights)[:, self._blast_column]
-        if self._size is not None:
-            blast = self._size.mixed(blast, sum(self._weights), areas_um2)
+        blast = self._pool.probability(members[..., self._blast_column], areas_um2)
         spread = disagreement(members)[:, self._blast_column]
         card, lead = self._cell_type.card, self._blasts[0].card
         return [
@@ -131,10 +125,27 @@ def load_judge(settings: ClassifySettings) -> Judge:
     SettingsError
         If the ensemble's members and weights do not fit.
     """
-    if len(settings.blast) != len(settings.blast_weights):
-        raise SettingsError("classify.blast and classify.blast_weights differ in length", "give one weight a package")
     blasts = [load_package(name) for name in settings.blast]
     if len({package.card.classes for package in blasts}) != 1 or BLAST not in blasts[0].card.classes:
         raise SettingsError(f"packages {', '.join(settings.blast)} do not share a class 'blast'", "choose others")
-    size = SizeEvidence(settings.size_weight, settings.size_midpoint_um, settings.size_spread_um)
-    return Judge(load_package(settings.cell_type), blasts, settings.blast_weights, size)
+    return Judge(load_package(settings.cell_type), blasts, make_pool(settings))
+
+
+def make_pool(settings: ClassifySettings) -> BlastPool:
+    """How a preset puts the blast ensemble together.
+
+    Raises
+    ------
+    SettingsError
+        If members and weights do not fit, or the member that knows one laboratory is none of them.
+    """
+    if len(settings.blast) != len(settings.blast_weights):
+        raise SettingsError("classify.blast and classify.blast_weights differ in length", "give one weight a package")
+    if settings.blast_home and settings.blast_home not in settings.blast:
+        raise SettingsError(f"classify.blast_home {settings.blast_home!r} is not in classify.blast", "name a member")
+    size = SizeEvidence(settings.size_weight, settings.size_midpoint_um, settings.size_spread_um, settings.size_ceiling)
+    return BlastPool(
+        weights=settings.blast_weights,
+        size=size,
+        home=settings.blast.index(settings.blast_home) if settings.blast_home else None,
+    )

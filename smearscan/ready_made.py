@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from smearscan.common_scale import CommonScale, find_common_scales
 from smearscan.crops import shipped_segmenter
 from smearscan.crops.prepare import native_um_per_px
 from smearscan.crops.readymade import ReadyMade, read_ready_made
@@ -42,11 +43,14 @@ def classify_pictures(
     Parameters
     ----------
     um_per_px, cell_um
-        Scale of the pictures, or diameter of their cells in µm; without either the cell itself is measured.
+        Scale of the pictures, or diameter of their cells in µm; without either the cell itself is measured, or what
+        many pictures of one size have in common (`common_scale`).
     """
+    is_unknown = um_per_px is None and cell_um is None
+    common = find_common_scales(paths, shipped_segmenter()) if is_unknown else {}
     for first in range(0, len(paths), _AT_A_TIME):
         part = paths[first : first + _AT_A_TIME]
-        read = [_read(path, um_per_px, cell_um) for path in part]
+        read = [_read(path, um_per_px, cell_um, common.get(path)) for path in part]
         good = [picture for picture in read if isinstance(picture, ReadyMade)]
         judge = load_judge(settings.classify)
         verdicts = iter(judge.judge([p.crop for p in good], [p.mask for p in good], refuses_coarse=False))
@@ -57,11 +61,16 @@ def classify_pictures(
                 yield CropVerdict(str(path), reason=str(picture))
 
 
-def _read(path: Path, um_per_px: float | None, cell_um: float | None) -> ReadyMade | SlideError:
+def _read(
+    path: Path, um_per_px: float | None, cell_um: float | None, common: CommonScale | None
+) -> ReadyMade | SlideError:
     try:
         with open_slide(path) as image:
             rgb = image.read(Box(0, 0, *image.info.size))
-        return read_ready_made(rgb, shipped_segmenter(), um_per_px, cell_um, str(path))
+        if common is None:
+            return read_ready_made(rgb, shipped_segmenter(), um_per_px, cell_um, str(path))
+        made = read_ready_made(rgb, shipped_segmenter(), common.um_per_px, name=str(path))
+        return replace(made, has_scale=False, notes=(common.note, *made.notes))
     except SlideError as error:
         return error
 

@@ -73,10 +73,14 @@ class ClassifySettings(_Stage):
 
     cell_type: str = "celltype"
     blast: tuple[str, ...] = ("blast", "blast2", "blast_home")
-    blast_weights: tuple[float, ...] = (0.25, 0.25, 0.5)
-    size_weight: float = Field(0.2, ge=0, description="of the cell's diameter beside the networks; 0 leaves it out")
+    blast_weights: tuple[float, ...] = (0.35, 0.35, 0.65)
+    blast_home: str = Field(
+        "blast_home", description="member that knows one laboratory alone: where it is sure, size is not asked"
+    )
+    size_weight: float = Field(0.5, ge=0, description="of the cell's diameter beside the networks; 0 leaves it out")
     size_midpoint_um: float = Field(12.0, gt=0, description="diameter at which size says nothing, µm")
-    size_spread_um: float = Field(1.2, gt=0, description="scale of the logistic curve over diameter, µm")
+    size_spread_um: float = Field(1.2, gt=0, description="diameters to one unit of log-odds, µm")
+    size_ceiling: float = Field(1.0, ge=0, description="large cells say no more than this many units: monocytes")
     chunk_cells: int = Field(128, ge=1, description="cells cut and judged at a time; changes memory, never a result")
     min_cell_focus: float = Field(0.1, ge=0, le=1, description="a cell blurred beyond this is not counted, 0–1")
 

@@ -10,6 +10,7 @@ from smearscan.aggregate.adaptive import count_until_clear, more_cells_would_tel
 from smearscan.aggregate.adequacy import is_without_scale, list_shortfalls
 from smearscan.aggregate.correct import Correction, correct_fraction
 from smearscan.aggregate.differential import Tally, count_cells, tally
+from smearscan.aggregate.doubt import list_doubts
 from smearscan.aggregate.heterogeneity import heterogeneity
 from smearscan.aggregate.intervals import clopper_pearson
 from smearscan.aggregate.limits import limit_of_blank, limit_of_detection
@@ -47,7 +48,8 @@ def aggregate_patient(
     p = heterogeneity([tally(count_cells(s.cells)) for s in slides if s.status == "done"])
     wbc, disagreement = _white_count(slides)
     shortfalls = list_shortfalls(slides, differential, settings)
-    flag, reasons = judge(raw, correction, blank, shortfalls, _failures(slides), settings)
+    doubts = list_doubts(cells, validation)
+    flag, reasons = judge(raw, correction, blank, shortfalls, _failures(slides), settings, doubts)
     reasons += notes + _would_more_help(counts, validation, correction, settings)
     reasons += _disagreement(p, settings) + disagreement + _left_out(slides)
     return PatientResult(

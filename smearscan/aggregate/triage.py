@@ -7,7 +7,7 @@ insufficient            not adequate (`adequacy`)                               
 acute_range             raw above the limit of blank, corrected ≥ 20 %                    WHO 2016
 work_up                 raw above the limit of blank, corrected ≥ 5 % (excess blasts 2)   WHO 2016
 review                  raw above the limit of blank; or 5 % cannot be ruled out; or a    CLSI EP17-A2
-                        slide failed
+                        slide failed; or blasts may hide under the threshold (`doubt`)
 clear                   none of these: raw within the limit of blank and the corrected
                         upper limit under 5 %
 ======================  ================================================================  ==============
@@ -34,6 +34,7 @@ def judge(
     shortfalls: Sequence[str],
     failures: Sequence[str],
     settings: AggregateSettings,
+    doubts: Sequence[str] = (),
 ) -> tuple[Flag, list[str]]:
     """The flag and the sentences that give its reasons, at least one.
 
@@ -47,12 +48,16 @@ def judge(
         Slides that failed although the patient is adequate without them: they forbid *clear*.
     settings
         Where the lines are.
+    doubts
+        Why blasts may hide under the threshold (`doubt`): they forbid *clear*.
     """
     flag, reasons = _by_fraction(raw, correction, limit_of_blank, settings)
+    if flag in ("clear", "review"):
+        reasons += doubts
     reasons += failures
     if shortfalls:
         return "insufficient", [*shortfalls, *failures]
-    if flag == "clear" and failures:
+    if flag == "clear" and (failures or doubts):
         return "review", reasons
     return flag, reasons
 

@@ -10,6 +10,7 @@ how many blasts and others there were and how many of each were called blast::
     n_called_of_blasts = 171
     n_others = 0                # mononuclear leukocytes that are not
     n_called_of_others = 0
+    n_suspect_of_others = 0     # of these, how many reached the card's `thresholds.suspect`; may be left out
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _KEYS = ("n_blasts", "n_called_of_blasts", "n_others", "n_called_of_others")
 class ValidationGroup:
     """Mononuclear cells of one group: how many there were of each kind, how many were called blast.
 
+    `n_suspect_of_others` are those above the lower line (see `doubt`), None where that was not counted.
+
     Raises
     ------
     ValueError
@@ -40,10 +43,13 @@ class ValidationGroup:
     n_called_of_blasts: int
     n_others: int
     n_called_of_others: int
+    n_suspect_of_others: int | None = None
 
     def __post_init__(self) -> None:
         if not (0 <= self.n_called_of_blasts <= self.n_blasts and 0 <= self.n_called_of_others <= self.n_others):
             raise ValueError(f"group {self.name!r}: more cells called than there were, or a negative count")
+        if self.n_suspect_of_others is not None and not 0 <= self.n_suspect_of_others <= self.n_others:
+            raise ValueError(f"group {self.name!r}: more cells suspect than there were, or a negative count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +57,13 @@ class Validation:
     """The groups on which a classifier was measured.
 
     `is_local` says that the laboratory measured them on its own smears: only then are the
-    corrected fraction and its interval transferable to them.
+    corrected fraction and its interval transferable to them. `suspect_from` is the probability of blast from
+    which a cell was counted as suspect, None where that was not done.
     """
 
     groups: tuple[ValidationGroup, ...] = ()
     is_local: bool = False
+    suspect_from: float | None = None
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any], is_local: bool = False) -> Validation:
@@ -69,7 +77,8 @@ class Validation:
             If a key is missing, or a count is impossible.
         """
         rows = card.get("validation", {}).get("groups", ())
-        return cls(tuple(_group(row, number) for number, row in enumerate(rows, 1)), is_local)
+        groups = tuple(_group(row, number) for number, row in enumerate(rows, 1))
+        return cls(groups, is_local, card.get("thresholds", {}).get("suspect"))
 
     @classmethod
     def from_file(cls, path: Path) -> Validation:
@@ -106,13 +115,22 @@ class Validation:
         """(called, cells) of each group without a blast: what a healthy smear reads."""
         return tuple(sorted((g.n_called_of_others, g.n_others) for g in self.groups if g.n_others and not g.n_blasts))
 
+    @property
+    def suspects_of_blanks(self) -> tuple[tuple[int, int], ...]:
+        """(suspect, cells) of each group without a blast in which suspect cells were counted."""
+        blanks = [g for g in self.groups if g.n_others and not g.n_blasts]
+        return tuple(sorted((g.n_suspect_of_others, g.n_others) for g in blanks if g.n_suspect_of_others is not None))
+
 
 def _group(row: Mapping[str, Any], number: int) -> ValidationGroup:
     name = str(row.get("name", f"group {number}"))
     for key in _KEYS:
         if type(row.get(key)) is not int:
             raise SettingsError(f"validation group {name!r}: {key} is not a whole number", "give all four counts")
+    suspect = row.get("n_suspect_of_others")
+    if suspect is not None and type(suspect) is not int:
+        raise SettingsError(f"validation group {name!r}: n_suspect_of_others is no whole number", "leave it out")
     try:
-        return ValidationGroup(name, *(row[key] for key in _KEYS))
+        return ValidationGroup(name, **{key: row[key] for key in _KEYS}, n_suspect_of_others=suspect)
     except ValueError as error:
         raise SettingsError(str(error), "check the four counts of this group") from error

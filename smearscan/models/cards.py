@@ -55,6 +55,7 @@ class GroupCard(_Part):
     n_called_of_blasts: int = Field(0, ge=0)
     n_others: int = Field(0, ge=0, description="mononuclear cells that are not")
     n_called_of_others: int = Field(0, ge=0)
+    n_suspect_of_others: int | None = Field(None, ge=0, description="of these, above the lower line `suspect`")
 
     @model_validator(mode="after")
     def _no_more_called_than_there_were(self) -> GroupCard:

@@ -19,7 +19,7 @@ from smearscan.models.cards import ModelCard
 from smearscan.models.packages import load_package, save_package
 from smearscan.models.registry import create_model
 from smearscan.settings import load_settings
-from smearscan.train.blast_cells import CLASSES, HOME_INPUT, INPUT, batches, home_batches, training_cells
+from smearscan.train.blast_cells import CLASSES, HOME_INPUT, INPUT, BlastCells, batches, home_batches, training_cells
 from smearscan.train.blast_figures import finish_ensemble
 from smearscan.train.cells import CellTable, load_cells
 from smearscan.train.fit import Recipe, fit
@@ -49,18 +49,21 @@ MEMBERS = {
 
 
 def train_member(
-    table: CellTable, member: Member, steps: int, left_out: tuple[str, ...] = (), start: str | None = None
+    table: CellTable,
+    member: Member,
+    recipe: Recipe,
+    cells: BlastCells,
+    start: str | None = None,
+    checkpoint: Path | None = None,
 ) -> torch.nn.Module:
-    """Train one member, from scratch or from a package; `left_out` names sources to do without, to see what falls."""
-    recipe = Recipe(steps=steps, seed=member.seed)
-    cells = training_cells(table, left_out)
+    """Train one member on `cells`, from scratch or from a package."""
     make = home_batches if member.is_home else batches
     draw = make(table, cells, recipe.batch, member.seed)
     torch.manual_seed(member.seed)
     model = create_model(member.network, len(CLASSES), **member.options)
     if start is not None:
         model.load_state_dict(load_package(start).model.state_dict())
-    return fit(model, draw, recipe)
+    return fit(model, draw, recipe, checkpoint)
 
 
 def make_card(name: str, member: Member, steps: int, left_out: tuple[str, ...]) -> ModelCard:
@@ -106,10 +109,13 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--member", choices=tuple(MEMBERS), action="append")
     parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, help="instead of the member's own: for a second cycle")
     parser.add_argument("--start", help="package whose weights to go on from")
     parser.add_argument("--leave-out", action="append", default=[], help="a source to train without")
+    parser.add_argument("--leave-out-stain", action="append", type=int, default=[], help="a stain of Taleqani's")
+    parser.add_argument("--checkpoint", type=Path, help="file that the averaged weights are kept in on the way")
     parser.add_argument("--out", type=Path, help="folder; without it the packages are installed")
     parser.add_argument("--finish", action="store_true", help="only calibrate and measure the members that stand")
     given = parser.parse_args()
@@ -119,7 +125,9 @@ def main() -> None:
     left_out = tuple(given.leave_out)
     for name in () if given.finish else given.member or tuple(MEMBERS):
         member = MEMBERS[name] if given.seed is None else replace(MEMBERS[name], seed=given.seed)
-        model = train_member(table, member, given.steps, left_out, given.start)
+        recipe = Recipe(steps=given.steps, rate=given.rate, seed=member.seed)
+        cells = training_cells(table, left_out, tuple(given.leave_out_stain))
+        model = train_member(table, member, recipe, cells, given.start, given.checkpoint)
         save_package(model, make_card(name, member, given.steps, left_out), folder=given.out)
         print(f"{name} written", flush=True)
     if given.finish or not given.member:

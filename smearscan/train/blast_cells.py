@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from smearscan.crops.readymade import TYPICAL_CELL_UM
 from smearscan.models.cards import InputCard
 from smearscan.train.cells import CellTable, is_smudge
 from smearscan.train.fit import Batch, soft_targets
@@ -36,6 +37,8 @@ ELSEWHERE = Strength(scale=0.12, blur_px=1.3, mix=0.30, gain=0.45, offset=0.06)
 #: Half of a batch is left near its own laboratory's look, half is carried far from it.
 NEAR = Strength(scale=0.06, blur_px=0.9, mix=0.05, gain=0.10, offset=0.02)
 FAR = Strength(scale=0.10, blur_px=1.3, mix=0.15, gain=0.25, offset=0.05)
+#: Share of a batch that is shown as pictures without scale are: every cell as wide as `TYPICAL_CELL_UM`.
+_WITHOUT_SCALE = 0.25
 #: A positive must at least look like a nucleated round cell: nucleus in µm, nucleus to cytoplasm.
 _LEAST_NUCLEUS_UM, _LEAST_NUCLEAR_SHARE = 7.0, 0.5
 _SHARES = {"Benign": 0.50, "pbc": 0.20, "raabin": 0.10, "bccd": 0.10, "seg1": 0.08, "seg2": 0.02}
@@ -72,9 +75,12 @@ def _own(table: CellTable) -> np.ndarray:
     return table.is_from("Benign", "Early", "Pre", "Pro")
 
 
-def training_cells(table: CellTable, left_out: tuple[str, ...] = ()) -> BlastCells:
-    """Cells of the training blocks; `left_out` names sources to do without."""
+def training_cells(
+    table: CellTable, left_out: tuple[str, ...] = (), stains_left_out: tuple[int, ...] = ()
+) -> BlastCells:
+    """Cells of the training blocks; `left_out` names sources to do without, `stains_left_out` Taleqani's stains."""
     keep = usable(table) & (table.blocks == 0) & ~held_back(table) & ~table.is_from(*left_out)
+    keep &= ~np.isin(table.stains, stains_left_out)
     is_blast = table.is_from("Early", "Pre", "Pro")
     _, nucleus, share, _, _ = table.measures.T
     keep &= ~is_blast | ((nucleus >= _LEAST_NUCLEUS_UM) & (share >= _LEAST_NUCLEAR_SHARE))
@@ -117,13 +123,17 @@ def batches(table: CellTable, cells: BlastCells, n: int, seed: int) -> Callable[
         degraded(table.windows[abroad], seed), table.masks[abroad], INPUT.window_um, INPUT.side_px
     )
     restain = Restainer(seed)
+    to_typical = (table.measures[cells.rows, 0] / TYPICAL_CELL_UM).clip(0.4, 2.0)
 
     def draw(rng: np.random.Generator) -> Batch:
         batch = rng.choice(len(cells.rows), n, p=cells.chances)
         is_coarse = (rng.random(n) < 0.6)[:, None, None, None]
         images = torch.from_numpy(np.where(is_coarse, coarse[batch], sharp[batch])).permute(0, 3, 1, 2)
+        shrinks = torch.from_numpy(np.where(rng.random(n) < _WITHOUT_SCALE, to_typical[batch], 1.0).astype(np.float32))
         half = n // 2
-        whitened = torch.cat([restain(images[:half], NEAR), restain(images[half:], FAR)])
+        whitened = torch.cat(
+            [restain(images[:half], NEAR, shrinks[:half]), restain(images[half:], FAR, shrinks[half:])]
+        )
         return whitened, soft_targets(cells.labels[batch], len(CLASSES))
 
     return draw

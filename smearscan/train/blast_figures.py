@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from smearscan.classes import MONONUCLEAR, CellClass
+from smearscan.judge import make_pool
 from smearscan.models.calibrate import fit_temperature
 from smearscan.models.cards import GroupCard, ModelCard, ValidationCard
-from smearscan.models.ensemble import weighted_sum
 from smearscan.models.infer import infer, logits
 from smearscan.models.packages import Package, load_package, save_package
-from smearscan.models.size_evidence import SizeEvidence
 from smearscan.settings import ClassifySettings
 from smearscan.train.blast_cells import held_back
 from smearscan.train.cells import SOURCES, CellTable, is_smudge
@@ -23,6 +22,10 @@ from smearscan.train.run_time import run_time_pictures
 #: Share of benign mononuclear gap cells that may be called blast. At 0.04 the threshold came out where hardly a cell
 #: reaches it in a laboratory that the home member is silent about; 0.10 was set after that was seen on C-NMC.
 FALSE_ALARMS = 0.10
+#: The lower line of `smearscan.aggregate.doubt`: about a fifth of benign mononuclear cells of the gap blocks reach it.
+SUSPECT = 0.30
+#: Groups of fewer cells are too small to tell a share of suspect cells.
+_LEAST_FOR_SUSPECTS = 20
 
 
 def finish_ensemble(table: CellTable, settings: ClassifySettings, folder: Path | None = None) -> ModelCard:
@@ -46,7 +49,7 @@ def finish_ensemble(table: CellTable, settings: ClassifySettings, folder: Path |
         f"Threshold: {FALSE_ALARMS:.0%} of benign mononuclear cells of the gap blocks, at least 0.5."
     )
     update = {
-        "thresholds": {"blast": threshold},
+        "thresholds": {"blast": threshold, "suspect": SUSPECT},
         "validation": ValidationCard(groups=groups, note=note),
         "figures": figures,
     }
@@ -88,9 +91,8 @@ def ensemble_probability(
 ) -> np.ndarray:
     """(N,) float32: what the judge gives, from the cell table."""
     members = np.stack([infer(p, run_time_pictures(table, rows, p.card.input)) for p in packages])
-    blast = weighted_sum(members, settings.blast_weights)[:, packages[0].card.classes.index("blast")]
-    size = SizeEvidence(settings.size_weight, settings.size_midpoint_um, settings.size_spread_um)
-    return size.mixed(blast, sum(settings.blast_weights), np.pi * table.measures[rows, 0] ** 2 / 4)
+    blast = members[..., packages[0].card.classes.index("blast")]
+    return make_pool(settings).probability(blast, np.pi * table.measures[rows, 0] ** 2 / 4)
 
 
 def count(
@@ -107,9 +109,14 @@ def count(
             group = (table.sources[rows] == source) & (table.blocks[rows] == block)
             name = f"{SOURCES[source].lower()}_{max(int(block), 1)}"
             n_judged, n_called = int((group & judged).sum()), int((group & called).sum())
-            counts = ("n_blasts", "n_called_of_blasts") if is_blast[group].any() else ("n_others", "n_called_of_others")
-            if n_judged:
-                groups.append(GroupCard(name=name, **dict(zip(counts, (n_judged, n_called), strict=True))))
+            n_suspect = int((group & judged & (blast >= SUSPECT)).sum())
+            if n_judged and is_blast[group].any():
+                groups.append(GroupCard(name=name, n_blasts=n_judged, n_called_of_blasts=n_called))
+            elif n_judged:
+                told = n_suspect if n_judged >= _LEAST_FOR_SUSPECTS else None
+                groups.append(
+                    GroupCard(name=name, n_others=n_judged, n_called_of_others=n_called, n_suspect_of_others=told)
+                )
             figures[f"read_fraction_{name}"] = round(n_called / max(1, int(group.sum())), 4)
             figures[f"n_{name}"] = int(group.sum())
     for label, chosen in (("all", own), ("mononuclear", own & judged)):

@@ -14,25 +14,23 @@ _SIZE = SizeEvidence(weight=0.5, midpoint_um=12.0, spread_um=1.2)
 
 @given(a=st.floats(1, 600), b=st.floats(1, 600))
 def test_a_larger_cell_is_never_less_of_a_blast(a: float, b: float) -> None:
-    """The curve only rises."""
-    small, large = _SIZE.probability([min(a, b), max(a, b)])
-    assert 0 <= small <= large <= 1
+    """The log-odds only rise."""
+    small, large = _SIZE.log_odds([min(a, b), max(a, b)])
+    assert small <= large
 
 
 def test_a_cell_of_the_midpoint_or_none_at_all_says_nothing() -> None:
-    """One half, so that it pulls towards undecided."""
-    assert _SIZE.probability([np.pi * 36, 0.0]) == pytest.approx([0.5, 0.5])
+    """Zero, so that it moves nobody."""
+    assert _SIZE.log_odds([np.pi * 36, 0.0]) == pytest.approx([0.0, 0.0])
 
 
-@given(p=st.floats(0, 1), area=st.floats(0, 600))
-def test_the_mixture_lies_between_its_parts(p: float, area: float) -> None:
-    """A weighted mean of the networks and of size."""
-    mixed = float(_SIZE.mixed(np.array([p], np.float32), 2.0, [area])[0])
-    parts = (p, float(_SIZE.probability([area])[0]))
-    assert min(parts) - 1e-6 <= mixed <= max(parts) + 1e-6
+def test_being_small_says_more_than_being_large() -> None:
+    """Monocytes and granulocytes are as large as blasts; no blast is as small as a small lymphocyte."""
+    small, large = _SIZE.log_odds([20.0, 600.0])
+    assert small == pytest.approx(-1.5)
+    assert large == pytest.approx(0.5)
 
 
-def test_without_weight_the_networks_stand_alone() -> None:
-    """Zero leaves size out altogether."""
-    blast = np.array([0.2, 0.9], np.float32)
-    assert SizeEvidence(0.0, 12.0, 1.2).mixed(blast, 1.0, [10.0, 300.0]) is blast
+def test_without_weight_size_is_left_out() -> None:
+    """Zero for every area."""
+    assert not SizeEvidence(0.0, 12.0, 1.2).log_odds([10.0, 300.0]).any()
