@@ -11,6 +11,11 @@ from smearscan.datasets.samples import SampleSet
 from smearscan.datasets.table import load_csv
 from smearscan.errors import SettingsError
 
+_ABOUT = {
+    "cnmc": "hem all; C-NMC 2019, https://doi.org/10.7937/tcia.2019.dc64i46r",
+    "csv": "any table of path,label[,subject][,part]",
+    "folder": "any folder of class folders, or of class folders of subjects",
+}
 _OTHERS = {"cnmc": load_cnmc, "csv": load_csv}
 
 
@@ -41,3 +46,11 @@ def load_set(name: str, root: Path) -> SampleSet:
     if name not in _OTHERS:
         raise SettingsError(f"there is no set {name!r}", f"choose one of {', '.join(list_sets())}")
     return _OTHERS[name](root)
+
+
+def about_set(name: str) -> str:
+    """One line about a set: its classes, and where it comes from."""
+    if name in CLASS_FOLDERS and CLASS_FOLDERS[name].source:
+        layout = CLASS_FOLDERS[name]
+        return f"{' '.join(layout.classes)}; {layout.source}"
+    return _ABOUT[name]

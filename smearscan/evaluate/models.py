@@ -13,6 +13,7 @@ import numpy as np
 
 from smearscan.crops.readymade import ReadyMade
 from smearscan.datasets.files import natural_key
+from smearscan.datasets.split_files import SPLIT_NAME
 from smearscan.errors import SettingsError, SlideError, WeightsError
 from smearscan.models import Package, infer, list_packages, load_package
 from smearscan.models.cards import ModelCard
@@ -24,11 +25,15 @@ CHECKPOINTS = (".pt", ".pth", ".ckpt")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A trained network under the name that outputs give it; `digest` is of its weights."""
+    """A trained network under the name that outputs give it.
+
+    `digest` is of its weights; `split_file` says what it was trained on, None where nothing does.
+    """
 
     name: str
     package: Package
     digest: str
+    split_file: Path | None = None
 
     @property
     def card(self) -> ModelCard:
@@ -98,7 +103,12 @@ def _cards(folder: Path) -> list[Path]:
 
 def _of_package(name: str, given: str) -> Model:
     package = load_package(given)
-    return Model(name, package, package.card.sha256)
+    return Model(name, package, package.card.sha256, _split_beside(Path(given)) if given.endswith(".toml") else None)
+
+
+def _split_beside(path: Path) -> Path | None:
+    split = path.with_name(SPLIT_NAME)
+    return split if split.is_file() else None
 
 
 def _of_checkpoint(path: Path) -> Model:
@@ -118,7 +128,7 @@ def _of_checkpoint(path: Path) -> Model:
     if not isinstance(held, dict) or not isinstance(held.get("card"), str) or not isinstance(held.get("model"), dict):
         raise WeightsError(f"the checkpoint {path} names no card and model", "give the package that training exported")
     card = _card_of(path, held["card"])
-    return Model(path.stem, Package(_network(path, card, held["model"]), card), digest)
+    return Model(path.stem, Package(_network(path, card, held["model"]), card), digest, _split_beside(path))
 
 
 def _card_of(path: Path, text: str) -> ModelCard:

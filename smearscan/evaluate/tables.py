@@ -23,12 +23,29 @@ def write_table(
     title: str = "",
     notes: Sequence[str] = (),
 ) -> None:
-    """Write `name.csv` and `name.md`; notes stand under the Markdown table, and beside the CSV in no column."""
+    """Write `name.csv` and `name.md`; title and notes stand in the Markdown alone."""
+    write_csv(folder, name, header, rows)
+    write_markdown(folder, name, header, rows, title, notes)
+
+
+def write_csv(folder: Path, name: str, header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+    """Write `name.csv`: six decimals, nothing where there is no figure."""
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow(header)
     table.writerows([_machine(cell) for cell in row] for row in rows)
     write_bytes(folder / f"{name}.csv", text.getvalue().encode("utf-8", "backslashreplace"))
+
+
+def write_markdown(
+    folder: Path,
+    name: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    title: str = "",
+    notes: Sequence[str] = (),
+) -> None:
+    """Write `name.md`: three decimals, – where there is no figure."""
     write_bytes(folder / f"{name}.md", markdown(header, rows, title, notes).encode("utf-8", "backslashreplace"))
 
 

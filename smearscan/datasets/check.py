@@ -1,0 +1,158 @@
+"""Whether a set on disk is whole: everything that is wrong with it, named, not only the first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from smearscan.datasets import cnmc_list
+from smearscan.datasets.duplicates import find_duplicates
+from smearscan.datasets.files import natural_key, read_image, sha256_of
+from smearscan.datasets.layouts import CLASS_FOLDERS
+from smearscan.datasets.registry import load_set
+from smearscan.datasets.samples import SampleSet
+from smearscan.errors import DatasetError, UnreadableSlideError
+
+#: So many files are named of each kind of problem; the rest is counted.
+MOST_NAMED = 20
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a check found.
+
+    Attributes
+    ----------
+    problems
+        What is missing, altered, corrupt, or a class without image; empty for a whole set.
+    notes
+        What is no fault but must be known.
+    counts
+        Images by class, subject (or block) and part.
+    """
+
+    name: str
+    root: Path
+    n_samples: int
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+    counts: Mapping[str, Mapping[str, int]]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was refused."""
+        return not self.problems
+
+
+def check_set(
+    name: str, root: Path, *, quick: bool = False, duplicates: bool = True, progress: Progress | None = None
+) -> CheckReport:
+    """Check a set on disk against what is known of it.
+
+    Parameters
+    ----------
+    name, root
+        As `load_set`.
+    quick
+        Only names and sizes; else every image is hashed where its digest is known, and decoded where not.
+    duplicates
+        Whether images that show the same are looked for.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such set. A set that cannot be loaded at all is a report with that one problem.
+    """
+    try:
+        sample_set = load_set(name, root)
+    except DatasetError as error:
+        return CheckReport(name, root, 0, (str(error),), (), {})
+    groups = {"missing": list(_missing(sample_set)), "altered": [], "corrupt": []}
+    for i, sample in enumerate(sample_set.samples):
+        kind, what = _verdict(sample_set, sample.path, quick)
+        if kind:
+            groups[kind].append(what)
+        if progress:
+            progress(i + 1, len(sample_set.samples), "reading")
+    problems = [line for kind, lines in groups.items() for line in _shortened(kind, lines)]
+    notes = list(sample_set.notes)
+    if duplicates and not quick:
+        _compare(sample_set, problems, notes, progress)
+    return CheckReport(name, root, len(sample_set.samples), tuple(problems), tuple(notes), _counts(sample_set))
+
+
+def _verdict(sample_set: SampleSet, path: str, quick: bool) -> tuple[str, str]:
+    """Kind of problem and what to say; empty for a good file."""
+    file = sample_set.root / path
+    known = cnmc_list.by_key().get(cnmc_list.key_of(path)) if sample_set.name == "cnmc" else None
+    try:
+        if known is not None:
+            return _against_list(file, path, known, quick)
+        if not quick:
+            read_image(file)
+        elif file.stat().st_size == 0:
+            return "corrupt", f"{path}: empty"
+    except (UnreadableSlideError, OSError) as error:
+        return "corrupt", f"{path}: {error}"
+    return "", ""
+
+
+def _against_list(file: Path, path: str, known: cnmc_list.ListedFile, quick: bool) -> tuple[str, str]:
+    n_bytes = file.stat().st_size
+    if n_bytes != known.n_bytes:
+        return "altered", f"{path}: {n_bytes} bytes, the publisher's has {known.n_bytes}"
+    if not quick and sha256_of(file)[: cnmc_list.DIGEST_DIGITS] != known.digest:
+        return "altered", f"{path}: its SHA-256 is not the publisher's"
+    return "", ""
+
+
+def _missing(sample_set: SampleSet) -> Iterator[str]:
+    """Files, or images of a class, that the complete set has."""
+    if sample_set.name == "cnmc":
+        have = {cnmc_list.key_of(sample.path) for sample in sample_set.samples}
+        labels = any(path.name == cnmc_list.LABELS_NAME for path in sample_set.root.rglob("*.csv"))
+        for key, file in cnmc_list.by_key().items():
+            if key not in have and not (file.name == cnmc_list.LABELS_NAME and labels):
+                yield file.path
+    elif sample_set.name in CLASS_FOLDERS:
+        n_images = Counter(sample.label for sample in sample_set.samples)
+        for label, whole in CLASS_FOLDERS[sample_set.name].n_images.items():
+            if n_images[label] < whole:
+                yield f"{whole - n_images[label]} of {whole} images of class {label}"
+    elif sample_set.name == "csv":
+        yield from (sample.path for sample in sample_set.samples if not sample_set.file(sample).is_file())
+
+
+def _shortened(kind: str, lines: list[str]) -> list[str]:
+    named = [f"{kind}: {line}" for line in lines[:MOST_NAMED]]
+    return [*named, f"{kind}: {len(lines) - MOST_NAMED} more"] if len(lines) > MOST_NAMED else named
+
+
+def _compare(sample_set: SampleSet, problems: list[str], notes: list[str], progress: Progress | None) -> None:
+    """The same image under two classes is a fault; under one it is only told, since splits keep it together."""
+    tell = (lambda n, total: progress(n, total, "comparing")) if progress else None
+    found = find_duplicates(sample_set, progress=tell)
+    label_of = {sample.path: sample.label for sample in sample_set.samples}
+    torn = [group for group in found.exact if len({label_of[path] for path in group} - {""}) > 1]
+    problems += _shortened("one image under several classes", [", ".join(group) for group in torn])
+    if found.near:
+        n_files = sum(map(len, found.near))
+        example = ", ".join(found.near[0][:3])
+        notes.append(
+            f"{n_files} images in {len(found.near)} groups show the same ({len(found.exact)} groups byte for byte), "
+            f"such as {example}: splits keep them on one side"
+        )
+
+
+def _counts(sample_set: SampleSet) -> dict[str, dict[str, int]]:
+    out = {}
+    what = "subjects" if sample_set.has_subjects else "blocks"
+    for title, field in (("classes", "label"), (what, "subject"), ("parts", "part")):
+        found = Counter(str(getattr(sample, field)) for sample in sample_set.samples)
+        if set(found) != {""}:
+            out[title] = {key: found[key] for key in sorted(found, key=natural_key)}
+    return out
