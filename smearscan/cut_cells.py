@@ -15,6 +15,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from smearscan.crops.cut import WINDOW_UM
+from smearscan.crops.network import MaskNetPlan
 from smearscan.crops.prepare import CardInput, prepare_input
 from smearscan.crops.whiten import whiten_cell
 from smearscan.errors import WeightsError
@@ -91,6 +93,14 @@ def distinct_inputs(cards: Sequence[ModelCard]) -> tuple[InputCard, ...]:
     return tuple(found.values())
 
 
+def crop_side_px(asked: Sequence[InputCard]) -> int:
+    """Side of the crops that the networks need, px of 29 µm: the mask network's, or more where a card asks for it.
+
+    The classifiers were trained on such crops; the 450 px of a crop for the eye would be averaged down again.
+    """
+    return max(MaskNetPlan().side_px, *(round(WINDOW_UM / card.um_per_px) for card in asked))
+
+
 def network_pictures(
     asked: Sequence[InputCard],
     crops: Sequence[Crop],
@@ -113,7 +123,14 @@ def network_pictures(
     UnsupportedImageError
         If the slide is too coarse for a card.
     """
-    return {picture_key(card): _prepared(card, crops, masks, normaliser, name, refuses_coarse) for card in asked}
+    wanted = [(picture_key(card), card, _card_input(card, refuses_coarse)) for card in asked]
+    pictures = {key: np.empty((len(crops), card.side_px, card.side_px, 3), np.uint8) for key, card, _ in wanted}
+    for i, (crop, mask) in enumerate(zip(crops, masks, strict=True)):
+        # Cards that differ in their stain alone begin with one picture.
+        plain = {window: prepare_input(crop, mask, window, name) for window in {window for *_, window in wanted}}
+        for key, card, window in wanted:
+            pictures[key][i] = _stained_as(card, plain[window], normaliser)
+    return pictures
 
 
 def joined(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -121,21 +138,12 @@ def joined(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
-def _prepared(
-    card: InputCard,
-    crops: Sequence[Crop],
-    masks: Sequence[CellMask],
-    normaliser: Normaliser | None,
-    name: str,
-    refuses_coarse: bool,
-) -> np.ndarray:
+def _card_input(card: InputCard, refuses_coarse: bool) -> CardInput:
     asked = CardInput.from_table(card.model_dump())
-    if not refuses_coarse:
-        asked = replace(asked, coarsest_um_per_px=math.inf)
-    images = np.empty((len(crops), card.side_px, card.side_px, 3), np.uint8)
-    for i, (crop, mask) in enumerate(zip(crops, masks, strict=True)):
-        image = prepare_input(crop, mask, asked, name)
-        if card.stain == "slide" and normaliser is not None:
-            image = normaliser.apply(image)
-        images[i] = whiten_cell(image) if card.stain == "cell" else image
-    return images
+    return asked if refuses_coarse else replace(asked, coarsest_um_per_px=math.inf)
+
+
+def _stained_as(card: InputCard, image: np.ndarray, normaliser: Normaliser | None) -> np.ndarray:
+    if card.stain == "slide" and normaliser is not None:
+        return normaliser.apply(image)
+    return whiten_cell(image) if card.stain == "cell" else image

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from smearscan.crops import batches_of_neighbours, cut_crops, measure_cell, segment_cells, shipped_segmenter
-from smearscan.cut_cells import CutCells, asked_inputs, joined, network_pictures
+from smearscan.cut_cells import CutCells, asked_inputs, crop_side_px, joined, network_pictures
 from smearscan.detect import create_detector, find_leukocytes, merge_detections
 from smearscan.judge import load_judge
 from smearscan.judgement import describe_cell, describe_slide
@@ -140,16 +140,15 @@ def crop_chunk(chunk: Chunk) -> CutCells:
     UnsupportedImageError
         If the slide is too coarse for a network.
     """
-    watch, plan = Stopwatch(), chunk.field
+    watch, plan, asked = Stopwatch(), chunk.field, asked_inputs(chunk.settings.classify)
     with watch.time("crop"), open_slide(plan.path) as slide:
-        crops = cut_crops(slide, chunk.detections, plan.scale)
+        crops = cut_crops(slide, chunk.detections, plan.scale, size_px=crop_side_px(asked))
     with watch.time("mask"):
         masks = segment_cells(shipped_segmenter(), crops)
     with watch.time("measure"):
         measures = tuple(measure_cell(mask, crop.um_per_px) for mask, crop in zip(masks, crops, strict=True))
         focus = tuple(focus_score(crop.pixels, crop.um_per_px) for crop in crops)
     with watch.time("prepare"):
-        asked = asked_inputs(chunk.settings.classify)
         pictures = network_pictures(asked, crops, masks, chunk.normaliser, plan.path)
     areas = tuple(mask.area_um2 for mask in masks)
     return CutCells(plan.name, chunk.detections, measures, areas, focus, pictures, watch.seconds)

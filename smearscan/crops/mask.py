@@ -17,7 +17,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from smearscan.crops.network import CellMaskNet, MaskNetPlan, folded
+from smearscan.crops.central import central_cell, outline_of_centre
+from smearscan.crops.network import CellMaskNet, MaskNetPlan
+from smearscan.crops.running import RunningMaskNet
 from smearscan.errors import WeightsError
 from smearscan.records import CellMask, Crop
 from smearscan.resources import configs_folder, weights_folder
@@ -25,10 +27,6 @@ from smearscan.resources import configs_folder, weights_folder
 #: Windows per forward pass; shorter batches are filled up, since results differ in the last bit between shapes. Eight
 #: stay in a core's cache: larger batches take longer per cell, and a lone picture waits for eight.
 BATCH_SIZE = 8
-#: A cell must come this near to the middle of its crop, µm: boxes are rarely off by more.
-_REACH_UM = 2.5
-#: Smaller holes in a nucleus are closed, µm².
-_LEAST_HOLE_UM2 = 2.5
 #: Channel value (0 to 255) up to which a pixel is black: JPEG leaves a little light around a cut-out cell.
 _BLACK = 14
 
@@ -39,14 +37,14 @@ class CellSegmenter:
     Parameters
     ----------
     network
-        As trained; a copy with its batch norms folded into the convolutions is what runs.
+        As trained; `RunningMaskNet` is what runs.
     is_bfloat16
         Whether to compute in bfloat16; the default is to do so where the processor multiplies in it.
     """
 
     def __init__(self, network: CellMaskNet, is_bfloat16: bool | None = None) -> None:
-        self.network = folded(network).to(memory_format=torch.channels_last)
         self.is_bfloat16 = _multiplies_bfloat16() if is_bfloat16 is None else is_bfloat16
+        self.network = RunningMaskNet(network, torch.bfloat16 if self.is_bfloat16 else torch.float32)
 
     @property
     def plan(self) -> MaskNetPlan:
@@ -70,14 +68,8 @@ class CellSegmenter:
             part = windows[first : first + BATCH_SIZE]
             batch = np.zeros((BATCH_SIZE, *windows.shape[1:]), np.uint8)
             batch[: len(part)] = part
-            out[first : first + len(part)] = self._forward(batch)[: len(part)]
+            out[first : first + len(part)] = self.network(torch.from_numpy(batch)).numpy()[: len(part)]
         return out
-
-    def _forward(self, batch: np.ndarray) -> np.ndarray:
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.is_bfloat16):
-            images = torch.from_numpy(batch).permute(0, 3, 1, 2).float().div_(255)
-            chance = self.network(images).float().softmax(1)
-            return torch.stack((1 - chance[:, 0], chance[:, 2]), dim=-1).numpy()
 
 
 def _multiplies_bfloat16() -> bool:
@@ -144,6 +136,8 @@ def network_window(pixels: np.ndarray, um_per_px: float, plan: MaskNetPlan) -> n
     zoom = plan.window_um / plan.side_px / um_per_px
     height, width = pixels.shape[:2]
     if abs(zoom * plan.side_px - width) < 1 and width == height:
+        if width == plan.side_px:
+            return pixels
         if zoom > 3 and width % 2 == 0:  # halved first: whole factors are averaged several times faster
             pixels = cv2.resize(pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
         return cv2.resize(pixels, side, interpolation=cv2.INTER_AREA if zoom > 1 else cv2.INTER_CUBIC)
@@ -158,10 +152,15 @@ def network_window(pixels: np.ndarray, um_per_px: float, plan: MaskNetPlan) -> n
 
 
 def _on_crop(chance: np.ndarray, crop: Crop, plan: MaskNetPlan) -> CellMask:
-    chance = _as_bytes(central_cell(chance, plan.window_um / plan.side_px))
+    fine = plan.window_um / plan.side_px
     height, width = crop.pixels.shape[:2]
-    zoom = plan.window_um / plan.side_px / crop.um_per_px
-    if abs(zoom * plan.side_px - width) < 1 and width == height:
+    zoom = fine / crop.um_per_px
+    is_same_window = abs(zoom * plan.side_px - width) < 1 and width == height
+    if is_same_window and width == plan.side_px:
+        cell, nucleus = outline_of_centre(chance, fine)
+        return make_mask(cell, nucleus, crop.um_per_px)
+    chance = _as_bytes(central_cell(chance, fine))
+    if is_same_window:
         large = cv2.resize(chance, (width, height), interpolation=cv2.INTER_LINEAR)
     else:
         shift = [(side - zoom * plan.side_px) / 2 + (zoom - 1) / 2 for side in (width, height)]
@@ -180,43 +179,6 @@ def make_mask(cell: np.ndarray, nucleus: np.ndarray, um_per_px: float) -> CellMa
     """The record of two (H, W) bool masks."""
     area = um_per_px**2
     return CellMask(cell, nucleus, float(np.count_nonzero(cell) * area), float(np.count_nonzero(nucleus) * area))
-
-
-def central_cell(chance: np.ndarray, um_per_px: float) -> np.ndarray:
-    """Keep the piece of cell nearest the middle, closed, with its nucleus; all zero where none comes near enough.
-
-    Parameters
-    ----------
-    chance
-        (S, S, 2) float32 chance of cell and nucleus.
-    """
-    _, labels = cv2.connectedComponents((chance[..., 0] > 0.5).astype(np.uint8), connectivity=4)
-    near = labels[_disc(len(chance), _REACH_UM / um_per_px)]
-    counts = np.bincount(near, minlength=2)
-    counts[0] = 0
-    if not counts.any():
-        return np.zeros_like(chance)
-    piece = (labels == counts.argmax()).astype(np.uint8)
-    outlines, _ = cv2.findContours(piece, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    closed = cv2.drawContours(np.zeros_like(piece), outlines, -1, 1, cv2.FILLED)
-    around = cv2.dilate(closed, np.ones((3, 3), np.uint8))
-    whole = np.where((closed > piece), 1.0, chance[..., 0]) * around
-    nucleus = _without_small_holes(chance[..., 1] * around, _LEAST_HOLE_UM2 / um_per_px**2)
-    return np.dstack([np.where(around > closed, np.minimum(whole, 0.49), whole), nucleus])
-
-
-def _without_small_holes(chance: np.ndarray, least_px: float) -> np.ndarray:
-    """Close holes in a nucleus that are pale chromatin or nucleoli rather than the eye of a ring."""
-    outlines, order = cv2.findContours((chance > 0.5).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    for number, outline in enumerate(outlines):
-        if order[0][number][3] >= 0 and cv2.contourArea(outline) < least_px:
-            cv2.drawContours(chance, outlines, number, 1.0, cv2.FILLED)
-    return chance
-
-
-def _disc(side: int, radius: float) -> np.ndarray:
-    axis = np.arange(side) - (side - 1) / 2
-    return np.hypot(axis[None, :], axis[:, None]) <= radius
 
 
 def mask_from_black(rgb: np.ndarray) -> np.ndarray:

@@ -51,7 +51,7 @@ def judge_focus(rgb: np.ndarray, um_per_px: float) -> float | None:
     """As `focus_score`, but None where there is nothing to judge it by, as on glass."""
     import cv2
 
-    green = _at_working_scale(rgb[..., 1], um_per_px)
+    green = _at_working_scale(cv2.extractChannel(rgb, 1), um_per_px)
     green = cv2.GaussianBlur(green, (0, 0), _SMOOTH_PX)
     slope_x, slope_y = (cv2.Sobel(green, cv2.CV_32F, dx, dy, ksize=1) / 2 for dx, dy in ((1, 0), (0, 1)))
     window = np.ones((_window_px(), _window_px()), np.uint8)
