@@ -70,6 +70,8 @@ def screen_with_meters(scan: Path, preset: str) -> dict[str, float]:
     from smearscan.judge import load_judge
     from smearscan.screening import screen
     from smearscan.settings import load_settings
+    from smearscan.store.location import find_location
+    from smearscan.store.state import open_state
     from smearscan.submission import gather
 
     settings = load_settings(preset)
@@ -88,7 +90,8 @@ def screen_with_meters(scan: Path, preset: str) -> dict[str, float]:
     quiet = type("Quiet", (), {"update": staticmethod(lambda *a: None)})()
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        result = screen(gather([scan]), settings, Path(folder), preset, 1, quiet)
+        state = open_state(find_location(f"{folder}/state"))
+        result = screen(gather([scan]), settings, Path(folder), preset, 1, quiet, state)
         total = time.perf_counter() - start
     slide = result.slides[0]
     floor = decode.seconds + detect.seconds + classify.seconds
@@ -163,7 +166,7 @@ def main() -> None:
     parser.add_argument("--preset", default="default")
     parser.add_argument("--baseline", action="store_true")
     given = parser.parse_args()
-    from smearscan.batch import start_worker
+    from smearscan.local import start_process as start_worker
 
     start_worker()
     figures: dict[str, float] = screen_with_meters(given.scan, given.preset)

@@ -35,7 +35,19 @@ def peak_mb(scan: Path, jobs: int) -> tuple[float, float]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, "-m", "smearscan.cli.main", "screen", str(scan), "--out", out, "--jobs", str(jobs)]
+        command = [
+            sys.executable,
+            "-m",
+            "smearscan.cli.main",
+            "screen",
+            str(scan),
+            "--out",
+            out,
+            "--jobs",
+            str(jobs),
+            "--state",
+            f"{out}/state",
+        ]
         subprocess.run(command, check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     # The counter keeps the largest child ever: smaller scans must be measured first.

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from smearscan.cli.progress import Progress
+from smearscan.cli.state import open_given, state_option
+
+if TYPE_CHECKING:
+    from smearscan.stages.export import Written
 
 
 @click.command("screen")
@@ -18,10 +23,11 @@ from smearscan.cli.progress import Progress
 @click.option("--patient", metavar="ID", help="All inputs are slides of this patient.")
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
 @click.option("--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel, instead of what the files say.")
+@state_option
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes; all cores unless said.")
 def command(
     inputs: tuple[Path, ...], out: Path, worksheet: Path | None, patient: str | None, preset: str,
-    mpp: float | None, jobs: int | None,
+    mpp: float | None, state: str | None, jobs: int | None,
 ) -> None:  # fmt: skip
     """Screen smears: INPUTS are files, or folders of files.
 
@@ -40,15 +46,13 @@ def command(
     settings = load_settings(preset)
     submission = gather(inputs, worksheet, patient, mpp)
     with Progress("screening") as progress:
-        result = screen(submission, settings, out, preset, jobs or len(os.sched_getaffinity(0)), progress)
+        opened = open_given(state)
+        result = screen(submission, settings, out, preset, jobs or len(os.sched_getaffinity(0)), progress, opened)
     _say(result)
     sys.exit(1 if result.n_failed else 0)
 
 
-def _say(result: object) -> None:
-    from smearscan.screening import Screening
-
-    assert isinstance(result, Screening)
+def _say(result: Written) -> None:
     for slide in result.slides:
         if slide.status == "failed":
             click.echo(f"failed: {slide.source.slide_id}: {slide.reason}", err=True)

@@ -46,11 +46,13 @@ def scan_tif(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def screen(tmp_path: Path) -> Callable[..., Run]:
-    """Run `smearscan screen ARGUMENTS --out tmp_path/out --jobs 1`."""
+    """Run `smearscan screen ARGUMENTS --out tmp_path/out --jobs 1` on a state of its own."""
 
     def run(*arguments: object, out: str = "out", jobs: int = 1) -> Run:
         folder = tmp_path / out
         given = ["screen", *map(str, arguments), "--out", str(folder), "--jobs", str(jobs)]
+        if "--state" not in given:
+            given += ["--state", str(tmp_path / f"{out}.state")]
         result = CliRunner().invoke(cli, given)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception

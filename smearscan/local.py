@@ -1,0 +1,144 @@
+"""The embedded executor: a run worked off by processes of this machine, over the same state and stages as the queue.
+
+It loses nothing when it is killed: the next `smearscan screen` of the same smears goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+
+from smearscan.stages import flow
+from smearscan.stages.execute import Worker
+from smearscan.stages.progress import RunProgress, run_progress
+from smearscan.stages.table import QUEUES
+from smearscan.store.claims import Claim, Wanted
+from smearscan.store.location import Location
+from smearscan.store.schema import chunks
+from smearscan.store.state import State, open_state
+from smearscan.store.sweep import sweep, worker_name
+
+log = logging.getLogger(__name__)
+
+#: Called with how far a run has come.
+OnProgress = Callable[[RunProgress], None]
+
+#: Seconds between looks at a run, and between a worker's looks for work.
+_LOOK_S, _IDLE_S = 0.25, 0.02
+#: Workers that a chunk may lose in `smearscan screen`: most often for want of memory, and then it will again.
+MOST_LOSSES = 3
+
+
+def start_process() -> None:
+    """Settle a working process: one thread for each library, whatever the machine has."""
+    import cv2
+    import torch
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+
+
+def work_off(state: State, run_id: int, jobs: int, on_progress: OnProgress) -> None:
+    """Work on a run until it is done.
+
+    Parameters
+    ----------
+    jobs
+        Processes; with one, the work is done in this one.
+    """
+    _recover(state, run_id)
+    if jobs == 1:
+        _work_here(state, run_id, on_progress)
+    else:
+        _work_in_processes(state, run_id, jobs, on_progress)
+
+
+def _work_here(state: State, run_id: int, on_progress: OnProgress) -> None:
+    start_process()
+    worker = _worker(state, run_id)
+    said = 0.0
+    while True:
+        did = worker.turn()
+        if time.monotonic() - said > _LOOK_S or not did:
+            said, progress = time.monotonic(), _progress(state, run_id)
+            on_progress(progress)
+            if progress.is_over:
+                return
+        if not did:
+            time.sleep(_IDLE_S)
+            _recover(state, run_id)
+
+
+def _work_in_processes(state: State, run_id: int, jobs: int, on_progress: OnProgress) -> None:
+    # spawn: a forked child would inherit torch's locks in whatever state they are.
+    context = get_context("spawn")
+
+    def start() -> BaseProcess:
+        process = context.Process(target=_serve, args=(state.location, run_id), daemon=True)
+        process.start()
+        return process
+
+    processes = [start() for _ in range(jobs)]
+    said = None
+    try:
+        while not (progress := _progress(state, run_id)).is_over:
+            if progress != said:
+                on_progress(progress)
+                said = progress
+            time.sleep(_LOOK_S)
+            for place, process in enumerate(processes):
+                if not process.is_alive():
+                    log.error("a worker process died (exit %s) and is replaced", process.exitcode)
+                    processes[place] = start()
+                    _recover(state, run_id)
+        on_progress(progress)
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+
+
+def _serve(location: Location, run_id: int) -> None:
+    start_process()
+    state = open_state(location)
+    worker = _worker(state, run_id)
+    while not _progress(state, run_id).is_over:
+        while worker.turn():
+            pass
+        time.sleep(_IDLE_S)
+
+
+def _worker(state: State, run_id: int) -> Worker:
+    wanted = Wanted(worker_name(), QUEUES, patience_s=0.3)
+    return Worker(state, wanted, embedded_run=run_id)
+
+
+def _progress(state: State, run_id: int) -> RunProgress:
+    with state.database.transaction() as connection:
+        return run_progress(connection, run_id)
+
+
+def _recover(state: State, run_id: int) -> None:
+    """Give back what dead processes had, of this start or an earlier one."""
+    for lost in state.database.run(sweep, MOST_LOSSES, run_id):
+        if lost.is_quarantined:
+            fail_lost(state, lost.chunk_id, MOST_LOSSES)
+
+
+def fail_lost(state: State, chunk_id: int, most_losses: int) -> None:
+    """Fail the slide of a chunk that has lost too many workers."""
+    from sqlalchemy import select
+
+    with state.database.transaction() as connection:
+        row = connection.execute(select(chunks).where(chunks.c.id == chunk_id)).one()
+    held = Claim(row.id, row.run_id, row.slide_row, row.patient_row, row.stage, row.place, row.n_items,
+                 row.n_deliveries, row.task)  # fmt: skip
+    reason = (
+        f"{most_losses} worker processes died over one piece of it ({row.stage}), most likely for want of memory. "
+        "Run again with fewer --jobs"
+    )
+    state.database.run(flow.fail, held, reason, "worker_lost")

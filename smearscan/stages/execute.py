@@ -1,0 +1,180 @@
+"""One turn of a worker: take a claim, do it, write down how it went. Everything that can go wrong ends here."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from smearscan.errors import PermanentError, SlideError, SmearscanError, TransientError
+from smearscan.settings import Settings
+from smearscan.stages import flow, patient_stages, slide_stages
+from smearscan.stages.job import Job, Product, read_jobs
+from smearscan.stages.keys import identity
+from smearscan.store.claims import Claim, Wanted, beat, claim
+from smearscan.store.runs import Run, open_runs
+from smearscan.store.state import State
+
+log = logging.getLogger(__name__)
+
+_STAGES: dict[str, Callable[[Job], Product]] = {
+    "survey": slide_stages.survey,
+    "search": slide_stages.search,
+    "gather": slide_stages.gather,
+    "crop": slide_stages.crop,
+    "finish": slide_stages.finish,
+    "aggregate": patient_stages.aggregate,
+    "report": patient_stages.report,
+    "export": patient_stages.export,
+}
+#: Seconds before a chunk that failed, or met a full disk, is tried again; doubled each time.
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
+#: Seconds between looks for runs that came new.
+_VET_EVERY_S = 0.5
+
+
+@dataclass(slots=True)
+class Worker:
+    """One process at work on a state.
+
+    Attributes
+    ----------
+    wanted
+        What it would take.
+    embedded_run
+        The only run to work on, for `smearscan screen`; None is every run on the queue.
+    most_failures
+        Times a chunk may fail before it is quarantined: its slide fails, the others go on.
+    refusals
+        Run id → why its chunks are left alone.
+    """
+
+    state: State
+    wanted: Wanted
+    embedded_run: int | None = None
+    most_failures: int = 3
+    refusals: dict[int, str] = field(default_factory=dict)
+    _vetted_at: float = -_VET_EVERY_S
+
+    def turn(self) -> int:
+        """Do one claim.
+
+        Returns
+        -------
+        int
+            Chunks that were on lease; 0 where there was nothing to do.
+
+        Raises
+        ------
+        TransientError
+            If the database is away for longer than may be.
+        """
+        self._vet_runs()
+        claims = self.state.database.run(claim, self.wanted)
+        if claims:
+            with beating(self.state, claims, self.wanted.lease_s):
+                self._do(claims)
+        return len(claims)
+
+    def _do(self, claims: Sequence[Claim]) -> None:
+        began = time.monotonic()
+        try:
+            products = _make(read_jobs(self.state, claims))
+        except TransientError as error:
+            self._put_back(claims, error, str(error), is_failure=False)
+        except PermanentError as error:
+            self._give_up(claims, error)
+        except Exception as error:  # a defect of ours must not stop the night; its traceback is kept with the chunk
+            self._put_back(claims, error, traceback.format_exc(), is_failure=True)
+        else:
+            self._hand_in(claims, products, time.monotonic() - began)
+
+    def _hand_in(self, claims: Sequence[Claim], products: Sequence[Product], seconds: float) -> None:
+        for held, product in zip(claims, products, strict=True):
+            self.state.database.run(flow.complete, held, product)
+        n_slots = sum(product.n_slots for product in products)
+        self.state.database.run(flow.record_work, claims, self.wanted.worker, seconds, n_slots, "done")
+
+    def _put_back(self, claims: Sequence[Claim], error: Exception, trouble: str, is_failure: bool) -> None:
+        for held in claims:
+            wait = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** min(held.n_deliveries - 1, 10))
+            if is_failure and len(claims) == 1 and held.n_failures + 1 >= self.most_failures:
+                self._quarantine(held, error, trouble)
+                continue
+            log.warning("chunk %d (%s) is tried again in %.1f s: %s", held.id, held.stage, wait, type(error).__name__)
+            self.state.database.run(flow.release, held, wait, trouble, is_failure)
+        outcome = type(error).__name__[:32]
+        self.state.database.run(flow.record_work, claims, self.wanted.worker, 0.0, 0, outcome)
+
+    def _quarantine(self, held: Claim, error: Exception, trouble: str) -> None:
+        log.error(
+            "chunk %d (%s) failed %d times and is put aside\n%s", held.id, held.stage, held.n_failures + 1, trouble
+        )
+        reason = f"unexpected {type(error).__name__}: {error}. Please report it with the log"
+        self.state.database.run(flow.fail, held, reason, "quarantined", trouble)
+
+    def _give_up(self, claims: Sequence[Claim], error: SmearscanError) -> None:
+        if len(claims) > 1:  # one of them is at fault: each is tried alone
+            self._put_back(claims, error, str(error), is_failure=True)
+            return
+        log.info("chunk %d (%s) cannot be done: %s", claims[0].id, claims[0].stage, type(error).__name__)
+        kind = type(error).__name__ if isinstance(error, SlideError) else "refused"
+        self.state.database.run(flow.fail, claims[0], str(error), kind)
+        self.state.database.run(flow.record_work, claims, self.wanted.worker, 0.0, 0, type(error).__name__[:32])
+
+    def _vet_runs(self) -> None:
+        """Find the runs it may work on; those of other code or weights are left alone, and that is said once."""
+        if time.monotonic() - self._vetted_at < _VET_EVERY_S:
+            return
+        with self.state.database.transaction() as connection:
+            found = [run for run in open_runs(connection) if run.is_embedded == (self.embedded_run is not None)]
+        self._vetted_at = time.monotonic()
+        mine = [run for run in found if self.embedded_run in (None, run.id) and self._is_ours(run)]
+        self.wanted = replace(self.wanted, run_ids=frozenset(run.id for run in mine))
+
+    def _is_ours(self, run: Run) -> bool:
+        if identity(_settings_of(json.dumps(run.settings, sort_keys=True))) == run.identity:
+            return True
+        if run.id not in self.refusals:
+            why = f"run {run.name} wants the code and weights of smearscan {run.version}; these differ"
+            self.refusals[run.id] = why
+            log.error("%s: left to workers that have them. Start those, or submit it again", why)
+        return False
+
+
+@lru_cache(maxsize=64)
+def _settings_of(text: str) -> Settings:
+    return Settings.model_validate_json(text)
+
+
+def _make(jobs: Sequence[Job]) -> list[Product]:
+    stage = jobs[0].claim.stage
+    return slide_stages.classify(jobs) if stage == "classify" else [_STAGES[stage](job) for job in jobs]
+
+
+@contextmanager
+def beating(state: State, claims: Sequence[Claim], lease_s: float) -> Iterator[None]:
+    """Renew a lease while work goes on, from a thread of its own."""
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(lease_s / 3):
+            try:
+                with state.database.transaction() as connection:
+                    beat(connection, claims, lease_s)
+            except TransientError:
+                log.warning("the database is away; the lease is renewed when it is back")
+
+    thread = threading.Thread(target=renew, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

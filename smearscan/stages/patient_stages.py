@@ -1,0 +1,49 @@
+"""The stages of a patient and of a run: the number, the page, the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from smearscan.aggregate import Validation, aggregate_patient
+from smearscan.models import load_card
+from smearscan.pictures import PictureJob, take_pictures
+from smearscan.report.html import render_report
+from smearscan.stages import encode, keys
+from smearscan.stages.export import describe_run, write_run
+from smearscan.stages.job import Job, NewChunk, Product
+from smearscan.stages.results import patient_record, patient_slides
+from smearscan.timing import add_seconds
+
+
+def aggregate(job: Job) -> Product:
+    """The patient's number from its slides' records."""
+    slides, names = patient_slides(job.state, job.claim.patient_row)
+    validation = Validation.from_card(load_card(job.settings.classify.blast[0]).model_dump())
+    key = keys.aggregate_key(job.patient_id, names, job.settings, validation)
+
+    def work() -> bytes:
+        return encode.dump_patient(aggregate_patient(job.patient_id, slides, job.settings.aggregate, validation))
+
+    _, is_reused = job.make(key, work)
+    return Product(key, [NewChunk("report", {"aggregate": key})], is_reused=is_reused)
+
+
+def report(job: Job) -> Product:
+    """The patient's page, with the pictures cut again from its slides."""
+    key = keys.report_key(job.claim.task["aggregate"], job.settings, job.preset)
+
+    def work() -> bytes:
+        slides, _ = patient_slides(job.state, job.claim.patient_row)
+        patient = patient_record(job.state, job.claim.task["aggregate"], slides)
+        run_info = describe_run(job.settings, job.preset, add_seconds(slide.seconds for slide in slides))
+        pictures = take_pictures(PictureJob(patient, job.settings))
+        return render_report(patient, run_info, pictures, job.settings).encode("utf-8")
+
+    _, is_reused = job.make(key, work)
+    return Product(key, is_reused=is_reused)
+
+
+def export(job: Job) -> Product:
+    """The run's files, in the folder that its submitter named."""
+    write_run(job.state, job.claim.run_id, Path(job.out))
+    return Product("")

@@ -1,0 +1,77 @@
+"""How far a run has come, from the database: true after any restart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from smearscan.store.schema import chunks, patients, runs, slides
+
+#: Share of a slide's time that its stages take, roughly; for the bar only.
+_SURVEY, _SEARCH, _JUDGE = 0.1, 0.4, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """A run in numbers; `fraction` 0 to 1 counts begun slides by their stages."""
+
+    state: str
+    n_slides: int
+    n_done: int
+    n_failed: int
+    n_cells: int
+    n_patients: int
+    n_reported: int
+    fraction: float
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.state != "open"
+
+
+def run_progress(connection: Connection, run_id: int) -> RunProgress:
+    """Read a run's progress; some milliseconds also for ten thousand slides."""
+    state = connection.execute(select(runs.c.state).where(runs.c.id == run_id)).scalar_one()
+    of_run = select(slides.c.state, func.count(), func.sum(slides.c.n_cells)).where(slides.c.run_id == run_id)
+    by_state = {row[0]: (row[1], int(row[2] or 0)) for row in connection.execute(of_run.group_by(slides.c.state))}
+    n_slides = sum(n for n, _ in by_state.values())
+    n_done, n_failed = by_state.get("done", (0, 0))[0], by_state.get("failed", (0, 0))[0]
+    patient_states = select(patients.c.state, func.count()).where(patients.c.run_id == run_id)
+    reported = {row[0]: int(row[1]) for row in connection.execute(patient_states.group_by(patients.c.state))}
+    begun = _begun(connection, run_id)
+    return RunProgress(
+        state=state,
+        n_slides=n_slides,
+        n_done=n_done,
+        n_failed=n_failed,
+        n_cells=sum(n for _, n in by_state.values()),
+        n_patients=sum(reported.values()),
+        n_reported=sum(n for name, n in reported.items() if name != "open"),
+        fraction=(n_done + n_failed + begun) / max(1, n_slides),
+    )
+
+
+def _begun(connection: Connection, run_id: int) -> float:
+    """Slides' worth of work done on slides that are not finished."""
+    query = (
+        select(chunks.c.slide_row, chunks.c.stage, chunks.c.status, func.count())
+        .join(slides, slides.c.id == chunks.c.slide_row)
+        .where(slides.c.run_id == run_id, slides.c.state == "open")
+        .group_by(chunks.c.slide_row, chunks.c.stage, chunks.c.status)
+    )
+    counts: dict[int, dict[tuple[str, bool], int]] = {}
+    for slide, stage, status, n in connection.execute(query):
+        of_slide = counts.setdefault(slide, {})
+        of_slide[stage, status == "done"] = of_slide.get((stage, status == "done"), 0) + n
+    total = 0.0
+    for of_slide in counts.values():
+        total += _SURVEY + _SEARCH * _share(of_slide, "search", "search")
+        total += _JUDGE * _share(of_slide, "classify", "crop") if ("gather", True) in of_slide else 0.0
+    return total
+
+
+def _share(of_slide: dict[tuple[str, bool], int], last: str, first: str) -> float:
+    n_all = of_slide.get((first, True), 0) + of_slide.get((first, False), 0)
+    return of_slide.get((last, True), 0) / n_all if n_all else 1.0

@@ -1,0 +1,65 @@
+"""Results read back from the state: slides' records, patients' numbers, a run's whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, Row, select
+
+from smearscan.records import PatientResult, SlideResult
+from smearscan.stages import encode
+from smearscan.stages.job import read_source
+from smearscan.store.schema import patients, slides
+from smearscan.store.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class RunResults:
+    """Slides in the order of submission, patients likewise, and the key of each patient's page."""
+
+    slides: tuple[SlideResult, ...]
+    patients: tuple[PatientResult, ...]
+    reports: dict[str, str]
+
+
+def patient_slides(state: State, patient_row: int | None) -> tuple[list[SlideResult], list[str]]:
+    """A patient's slides in order, and of each what names it: its artefact, or why it has none."""
+    with state.database.transaction() as connection:
+        rows = _slide_rows(connection, slides.c.patient_row == patient_row)
+    return [_slide(state, row) for row in rows], [row.result or f"{row.slide_id}: {row.reason}" for row in rows]
+
+
+def patient_record(state: State, key: str, of: list[SlideResult]) -> PatientResult:
+    """A patient's number with its slides put back: they are kept once, as slides."""
+    return replace(encode.load(PatientResult, state.artefacts.get(key)), slides=tuple(of))
+
+
+def run_results(state: State, run_id: int) -> RunResults:
+    """Everything that a run gave so far; patients that have no number yet are left out."""
+    with state.database.transaction() as connection:
+        slide_rows = _slide_rows(connection, slides.c.run_id == run_id)
+        patient_rows = connection.execute(
+            select(patients).where(patients.c.run_id == run_id).order_by(patients.c.place)
+        ).all()
+    found = {row.id: _slide(state, row) for row in slide_rows}
+    numbers = []
+    for patient in patient_rows:
+        if patient.result:
+            of = [found[row.id] for row in slide_rows if row.patient_row == patient.id]
+            numbers.append(patient_record(state, patient.result, of))
+    reports = {row.patient_id: row.report for row in patient_rows if row.report}
+    return RunResults(tuple(found.values()), tuple(numbers), reports)
+
+
+def _slide_rows(connection: Connection, which: object) -> list[Row]:  # type: ignore[type-arg]
+    return list(connection.execute(select(slides).where(which).order_by(slides.c.place)))  # type: ignore[arg-type]
+
+
+def _slide(state: State, row: Row) -> SlideResult:  # type: ignore[type-arg]
+    source = read_source(row.source)
+    if row.result:
+        # The record may have been made for another run: the patient is this run's.
+        return replace(encode.load(SlideResult, state.artefacts.get(row.result)), source=source)
+    if row.state == "failed":
+        return SlideResult(source, "failed", reason=row.reason)
+    return SlideResult(source, "failed", reason=f"{row.path}: not screened yet. Wait for its run to end")

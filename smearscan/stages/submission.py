@@ -1,0 +1,82 @@
+"""A submission put into the state."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from smearscan import __version__
+from smearscan.errors import SlideError
+from smearscan.records import SlideSource
+from smearscan.settings import Settings
+from smearscan.slide.content import stamp_files
+from smearscan.stages.keys import identity
+from smearscan.stages.table import STAGES
+from smearscan.store.claims import ROUTINE
+from smearscan.store.submit import NewRun, NewSlide
+from smearscan.submission import Submission
+
+
+def new_run(
+    submission: Submission,
+    settings: Settings,
+    preset: str,
+    *,
+    laboratory: str = "laboratory",
+    priority: int = ROUTINE,
+    is_embedded: bool = False,
+    out: str = "",
+) -> NewRun:
+    """What `store.submit` writes down: slides in order, those refused at once behind the others.
+
+    Raises
+    ------
+    WeightsError
+        If the preset names a package that is not there.
+    """
+    slides = [_slide(s) for s in submission.sources]
+    slides += [_slide(r.source, r.reason) for r in submission.rejected]
+    mine = identity(settings)
+    table = settings.model_dump(mode="json")
+    stamps = [_stamp(source) for source in submission.sources]
+    reasons = [slide.reason for slide in slides]
+    parts = [[slide.source for slide in slides], reasons, stamps, table, preset, mine, laboratory]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return NewRun(
+        digest=digest,
+        laboratory=laboratory,
+        priority=priority,
+        preset=preset,
+        settings=table,
+        identity=mine,
+        version=__version__,
+        slides=slides,
+        first_chunk=STAGES["survey"].chunk(),
+        patient_chunk=STAGES["aggregate"].chunk(),
+        is_embedded=is_embedded,
+        out=out,
+    )
+
+
+def _slide(source: SlideSource, reason: str = "") -> NewSlide:
+    names = (_text(source.slide_id), _text(source.patient_id), _text(source.path))
+    return NewSlide(*names, _plain(source), _text(reason))
+
+
+def _plain(source: SlideSource) -> dict[str, Any]:
+    table = asdict(source)
+    return {**table, "paths": list(source.paths)}
+
+
+def _text(name: str) -> str:
+    # A file name that is no valid UTF-8 carries lone surrogates, which no database takes as text.
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _stamp(source: SlideSource) -> list[Any]:
+    try:
+        return stamp_files(source.paths)
+    except SlideError as error:
+        return [str(error)]

@@ -1,0 +1,176 @@
+"""Artefacts: bytes under a key that says what they were made from; on a folder or any store that fsspec knows."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from smearscan.errors import OutputError, SettingsError, SmearscanError, TransientError
+
+#: Kinds of artefacts that are results: retention never removes them.
+RESULTS = frozenset({"finish", "aggregate", "report"})
+
+
+def artefact_key(kind: str, *parts: object) -> str:
+    """Name of what a stage makes from its inputs: kind and SHA-256 over everything that decides the bytes."""
+    text = json.dumps([kind, *parts], sort_keys=True, separators=(",", ":"), default=str)
+    return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:48]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An artefact as retention sees it: bytes, and seconds since 1970 when it was written."""
+
+    key: str
+    n_bytes: int
+    written_at: float
+
+
+class Artefacts(Protocol):
+    """Where artefacts are; made by `open_artefacts`."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep bytes; a reader sees all of them or none."""
+
+    def get(self, key: str) -> bytes:
+        """The bytes of a key; OutputError where there are none, TransientError where the store is away."""
+
+    def has(self, key: str) -> bool:
+        """Whether there are any."""
+
+    def remove(self, key: str) -> None:
+        """Forget a key; nothing happens where there is none."""
+
+    def walk(self) -> Iterator[Kept]:
+        """Everything that is kept."""
+
+    def free_bytes(self) -> int | None:
+        """Room that is left; None where the store does not say."""
+
+
+def open_artefacts(url: str) -> Artefacts:
+    """Open a folder by its path, or any store by an fsspec address such as ``s3://bucket/folder``.
+
+    Raises
+    ------
+    SettingsError
+        If the protocol is unknown, or its driver is absent.
+    """
+    if "://" not in url or url.startswith("file://"):
+        return FolderArtefacts(Path(url.removeprefix("file://")))
+    import fsspec
+
+    try:
+        filesystem, root = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise SettingsError(
+            f"artefacts cannot be kept at {url}: {error}", "install its driver, or use a folder"
+        ) from error
+    return RemoteArtefacts(filesystem, root)
+
+
+class FolderArtefacts:
+    """Artefacts in a folder, local or shared: written beside their place, then renamed."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, key: str, data: bytes) -> None:
+        path = self._path(key)
+        beside = path.with_name(f".{secrets.token_hex(8)}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(data)
+            beside.replace(path)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise _passing(path, error) from error
+
+    def get(self, key: str) -> bytes:
+        path = self._path(key)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise _passing(path, error) from error
+
+    def has(self, key: str) -> bool:
+        return self._path(key).exists()
+
+    def remove(self, key: str) -> None:
+        self._path(key).unlink(missing_ok=True)
+
+    def walk(self) -> Iterator[Kept]:
+        for path in self._root.glob("*/*/*"):
+            try:
+                found = path.stat()
+            except FileNotFoundError:
+                continue
+            if not path.name.startswith("."):
+                yield Kept(path.name, found.st_size, found.st_mtime)
+
+    def free_bytes(self) -> int | None:
+        self._root.mkdir(parents=True, exist_ok=True)
+        found = os.statvfs(self._root)
+        return found.f_bavail * found.f_frsize
+
+    def _path(self, key: str) -> Path:
+        kind, digest = key.split("-", 1)
+        return self._root / kind / digest[:2] / key
+
+
+class RemoteArtefacts:
+    """Artefacts on a remote store: one object a key, which such stores write as a whole."""
+
+    def __init__(self, filesystem: Any, root: str) -> None:
+        self._fs, self._root = filesystem, root.rstrip("/")
+
+    def put(self, key: str, data: bytes) -> None:
+        try:
+            self._fs.pipe_file(self._path(key), data)
+        except OSError as error:
+            raise _passing(self._path(key), error) from error
+
+    def get(self, key: str) -> bytes:
+        try:
+            return bytes(self._fs.cat_file(self._path(key)))
+        except OSError as error:
+            raise _passing(self._path(key), error) from error
+
+    def has(self, key: str) -> bool:
+        # Listings are cached; another worker may have written since.
+        self._fs.invalidate_cache()
+        return bool(self._fs.exists(self._path(key)))
+
+    def remove(self, key: str) -> None:
+        if self.has(key):
+            self._fs.rm_file(self._path(key))
+
+    def walk(self) -> Iterator[Kept]:
+        self._fs.invalidate_cache()
+        if not self._fs.exists(self._root):
+            return
+        for path, found in self._fs.find(self._root, detail=True).items():
+            when = found.get("LastModified") or found.get("mtime") or found.get("created") or 0.0
+            yield Kept(path.rsplit("/", 1)[-1], found["size"], getattr(when, "timestamp", lambda w=when: float(w))())
+
+    def free_bytes(self) -> int | None:
+        return None
+
+    def _path(self, key: str) -> str:
+        kind, digest = key.split("-", 1)
+        return f"{self._root}/{kind}/{digest[:2]}/{key}"
+
+
+def _passing(path: object, error: OSError) -> SmearscanError:
+    if isinstance(error, FileNotFoundError):
+        return OutputError(f"the artefact {path} is gone", "run `smearscan retry`: it is made again")
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return TransientError(f"{path} cannot be written: the disk is full", "free some space; it is tried again")
+    return TransientError(f"{path}: {error.strerror or error}", "mend the artefact store; it is tried again")

@@ -1,0 +1,212 @@
+"""Who does what: a worker asks for work and is given a lease on one chunk, or on several that are judged together.
+
+The broker's messages only wake workers up; what is done next is decided here, when a worker asks: stat before
+routine, the laboratory that has had least first, late stages before early ones. A message lost, doubled or late
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from smearscan.store.clock import now
+from smearscan.store.schema import chunks, laboratories, runs
+
+#: Values of `runs.priority`.
+STAT, ROUTINE = 0, 1
+#: Chunks that may be pooled at a time.
+_MOST_POOLED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A chunk on lease to a worker; `n_deliveries` tells this lease from an earlier one."""
+
+    id: int
+    run_id: int
+    slide_row: int | None
+    patient_row: int | None
+    stage: str
+    place: int
+    n_items: int
+    n_deliveries: int
+    task: Mapping[str, Any]
+    n_failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a worker would take.
+
+    Attributes
+    ----------
+    worker
+        Its name: host, process and when it began.
+    queues
+        Queues it serves.
+    lease_s
+        Seconds after which its work is given to another unless it says that it is alive.
+    run_ids
+        Runs it may work on: those of its own version and weights.
+    takes_routine
+        False outside the night's window: stat work only.
+    pool_items
+        Items to fill a pooled claim with, where there are so many.
+    patience_s
+        How long a pool that is not full waits while more is on its way.
+    most_pending
+        Items waiting for a pool beyond which no more are made; keeps crops from outrunning the disk.
+    """
+
+    worker: str
+    queues: tuple[str, ...]
+    lease_s: float = 60.0
+    run_ids: frozenset[int] = frozenset()
+    takes_routine: bool = True
+    pool_items: int = 256
+    patience_s: float = 1.0
+    most_pending: int = 20_000
+
+
+def claim(connection: Connection, wanted: Wanted) -> list[Claim]:
+    """Lease the most urgent work; empty where there is none for this worker now."""
+    time = now(connection)
+    open_runs = _open_runs(connection, wanted)
+    first = _first(connection, open_runs, wanted, time, is_pooled=None)
+    if first is not None and first.pool:
+        pool = _pool(connection, first.pool, [run.id for run in open_runs], time, wanted.pool_items)
+        if not _is_worth_it(connection, pool, first, open_runs, wanted, time):
+            other = _first(connection, open_runs, wanted, time, is_pooled=False)
+            pool = [other] if other is not None else _after_waiting(connection, pool, open_runs, wanted, time)
+        return [_lease(connection, row, wanted, time) for row in pool]
+    return [] if first is None else [_lease(connection, first, wanted, time)]
+
+
+def beat(connection: Connection, claims: Sequence[Claim], lease_s: float) -> None:
+    """Say that a worker is alive and still at these."""
+    until = now(connection) + lease_s
+    for held in sorted(claims, key=lambda held: held.id):
+        mine = (chunks.c.id == held.id) & (chunks.c.n_deliveries == held.n_deliveries)
+        connection.execute(update(chunks).where(mine, chunks.c.status == "running").values(lease_until=until))
+
+
+def _open_runs(connection: Connection, wanted: Wanted) -> list[Row[Any]]:
+    query = (
+        select(runs.c.id, runs.c.priority)
+        .join(laboratories, laboratories.c.name == runs.c.laboratory)
+        .where(runs.c.state == "open", runs.c.id.in_(wanted.run_ids))
+        .order_by(runs.c.priority, laboratories.c.served, runs.c.id)
+    )
+    if not wanted.takes_routine:
+        query = query.where(runs.c.priority == STAT)
+    return list(connection.execute(query))
+
+
+def _first(
+    connection: Connection, open_runs: Sequence[Row[Any]], wanted: Wanted, time: float, is_pooled: bool | None
+) -> Row[Any] | None:
+    """The most urgent chunk, of any stage or of those that are (not) pooled."""
+    has_room = _pending(connection) < wanted.most_pending
+    for run in open_runs:
+        found: list[Row[Any]] = []
+        for queue in wanted.queues:
+            query = (
+                select(chunks)
+                .where(chunks.c.run_id == run.id, chunks.c.status == "ready", chunks.c.queue == queue)
+                .where(chunks.c.ready_at <= time)
+                .order_by(chunks.c.rank, chunks.c.id)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            if is_pooled is not None:
+                query = query.where((chunks.c.pool != "") == is_pooled)
+            if not has_room:
+                query = query.where(chunks.c.stage != "crop")
+            found += connection.execute(query).all()
+        if found:
+            return min(found, key=lambda row: (row.rank, row.id))
+    return None
+
+
+def _pending(connection: Connection) -> int:
+    query = select(func.coalesce(func.sum(chunks.c.n_items), 0)).where(chunks.c.status == "ready", chunks.c.pool != "")
+    return int(connection.execute(query).scalar_one())
+
+
+def _pool(connection: Connection, pool: str, run_ids: Sequence[int], time: float, n_items: int) -> list[Row[Any]]:
+    """Chunks that the same networks judge, of any slide and patient, until there are `n_items`."""
+    query = (
+        select(chunks)
+        .where(chunks.c.status == "ready", chunks.c.pool == pool, chunks.c.run_id.in_(run_ids))
+        .where(chunks.c.ready_at <= time)
+        .order_by(chunks.c.id)
+        .limit(_MOST_POOLED)
+        .with_for_update(skip_locked=True)
+    )
+    urgency = {run_id: place for place, run_id in enumerate(run_ids)}
+    taken: list[Row[Any]] = []
+    for row in sorted(connection.execute(query), key=lambda row: (urgency[row.run_id], row.id)):
+        if taken and sum(other.n_items for other in taken) + row.n_items > n_items:
+            break
+        taken.append(row)
+    return taken
+
+
+def _is_worth_it(
+    connection: Connection,
+    pool: Sequence[Row[Any]],
+    first: Row[Any],
+    open_runs: Sequence[Row[Any]],
+    wanted: Wanted,
+    time: float,
+) -> bool:
+    """Whether to judge these now: they fill a pool, or belong to a stat slide, or nothing more will come."""
+    urgent = next(run.priority for run in open_runs if run.id == first.run_id) == STAT and any(
+        run.priority != STAT for run in open_runs
+    )
+    if urgent or not pool or sum(row.n_items for row in pool) >= 0.8 * wanted.pool_items:
+        return True
+    more = select(chunks.c.id).where(
+        chunks.c.status == "ready", chunks.c.pool == pool[0].pool, chunks.c.id.not_in([row.id for row in pool])
+    )
+    return connection.execute(more.limit(1)).first() is not None
+
+
+def _after_waiting(
+    connection: Connection, pool: list[Row[Any]], open_runs: Sequence[Row[Any]], wanted: Wanted, time: float
+) -> list[Row[Any]]:
+    """A pool that is not full, once it has waited long enough or nothing is on its way to it."""
+    has_waited = time - min(row.ready_at for row in pool) >= wanted.patience_s
+    if has_waited:
+        return pool
+    coming = select(chunks.c.id).where(
+        chunks.c.run_id.in_([run.id for run in open_runs]),
+        chunks.c.status.in_(["ready", "running"]),
+        chunks.c.stage.in_(["survey", "search", "gather", "crop"]),
+    )
+    return [] if connection.execute(coming.limit(1)).first() is not None else pool
+
+
+def _lease(connection: Connection, row: Row[Any], wanted: Wanted, time: float) -> Claim:
+    n_deliveries = row.n_deliveries + 1
+    connection.execute(
+        update(chunks)
+        .where(chunks.c.id == row.id)
+        .values(status="running", worker=wanted.worker, lease_until=time + wanted.lease_s, n_deliveries=n_deliveries)
+    )
+    return Claim(
+        row.id,
+        row.run_id,
+        row.slide_row,
+        row.patient_row,
+        row.stage,
+        row.place,
+        row.n_items,
+        n_deliveries,
+        row.task,
+        row.n_failures,
+    )

@@ -1,0 +1,184 @@
+"""The state's database: SQLite beside the artefacts, or PostgreSQL when workers are on several machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy
+import sqlalchemy.exc
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from smearscan.errors import SettingsError, TransientError
+
+T = TypeVar("T")
+
+#: Seconds a statement waits for another writer of the same SQLite file.
+_BUSY_S = 30
+#: Seconds that work already done waits for a database that is away, before it is given up.
+PATIENCE_S = 120.0
+
+
+class Database:
+    """Transactions on one engine; made by `open_database`.
+
+    Parameters
+    ----------
+    engine
+        SQLite or PostgreSQL.
+    patience_s
+        Seconds that `run` waits for a database that is away.
+    """
+
+    def __init__(self, engine: Engine, patience_s: float = PATIENCE_S) -> None:
+        self.engine = engine
+        self._patience_s = patience_s
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file, with one writer at a time."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Everything or nothing.
+
+        Raises
+        ------
+        TransientError
+            If the database is away, full, or busy for longer than it may be.
+        """
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            if is_passing(error):
+                raise TransientError(f"the database is away: {_first_line(error)}", "it is tried again") from error
+            raise
+
+    def run(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Call `work(connection, ...)` in a transaction, again while the database is away.
+
+        A transaction whose commit was cut off may have taken effect: `work` must be one that can be repeated.
+        """
+        again = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, TransientError)),
+            wait=wait_random_exponential(0.05, max=2.0),
+            stop=stop_after_delay(self._patience_s),
+            reraise=True,
+        )
+
+        def once() -> T:
+            with self.transaction() as connection:
+                return work(connection, *arguments, **named)
+
+        return again(once)
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+
+
+def is_passing(error: DBAPIError) -> bool:
+    """Whether a database's error is one that passes: away, full, locked, restarted, two that waited for each other."""
+    return isinstance(error, OperationalError) or bool(error.connection_invalidated)
+
+
+def open_database(url: str, *, patience_s: float = PATIENCE_S) -> Database:
+    """Open a database and bring its tables up to date.
+
+    Raises
+    ------
+    SettingsError
+        If the address is of no database that is supported, or the tables are newer than this version.
+    TransientError
+        If it cannot be reached.
+    """
+    engine = _engine(url)
+    database = Database(engine, patience_s)
+    try:
+        _migrate(database)
+    except OperationalError as error:
+        shown = engine.url.render_as_string(hide_password=True)
+        raise TransientError(
+            f"{shown} cannot be opened: {_first_line(error)}", "start the database, or name another --state"
+        ) from error
+    return database
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = sqlalchemy.make_url(url)
+    except sqlalchemy.exc.ArgumentError as error:
+        raise SettingsError(f"{url!r} is no database address", "name a folder, or postgresql://…") from error
+    if parsed.get_backend_name() == "postgresql":
+        return _postgresql(parsed)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed)
+    raise SettingsError(f"{parsed.get_backend_name()} is not supported", "use a folder (SQLite) or postgresql://…")
+
+
+def _postgresql(url: sqlalchemy.URL) -> Engine:
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise SettingsError(
+            "PostgreSQL needs its driver, which is absent", "pip install 'smearscan[postgresql]'"
+        ) from error
+    return sqlalchemy.create_engine(
+        url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=2, connect_args={"connect_timeout": 5}
+    )
+
+
+def _sqlite(url: sqlalchemy.URL) -> Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sqlalchemy.create_engine(url, connect_args={"timeout": _BUSY_S})
+
+    @event.listens_for(engine, "connect")
+    def _settle(connection: Any, _: Any) -> None:
+        # The driver's own BEGIN comes too late for "immediate"; `_begin` below writes it.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A transaction that reads first and writes later could not be upgraded beside another writer.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _migrate(database: Database) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    script = ScriptDirectory.from_config(config)
+    with database.engine.begin() as connection:
+        if not database.is_sqlite:  # two that start at once must not both create the tables
+            connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(5317)"))
+        found = MigrationContext.configure(connection).get_current_revision()
+        if found == script.get_current_head():
+            return
+        if found is not None and found not in {revision.revision for revision in script.walk_revisions()}:
+            raise SettingsError(
+                f"the state's tables are of revision {found}, newer than this smearscan knows", "upgrade smearscan"
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "orig", error)).strip().splitlines()[0] if str(error).strip() else type(error).__name__

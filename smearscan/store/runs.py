@@ -1,0 +1,142 @@
+"""Runs by name: found, cancelled, tried again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from smearscan.errors import SettingsError
+from smearscan.store.clock import now
+from smearscan.store.schema import chunks, patients, runs, slides
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A submission as it stands; `settings` are plain values, `identity` is code and weights."""
+
+    id: int
+    name: str
+    laboratory: str
+    priority: int
+    state: str
+    preset: str
+    settings: dict[str, Any]
+    identity: str
+    version: str
+    out: str
+    n_slides: int
+    is_embedded: bool
+    submitted_at: float
+    finished_at: float | None
+
+
+def find_run(connection: Connection, name: str) -> Run:
+    """A run by its name, or `last`.
+
+    Raises
+    ------
+    SettingsError
+        If there is none.
+    """
+    query = select(runs)
+    query = query.order_by(runs.c.id.desc()).limit(1) if name == "last" else query.where(runs.c.name == name)
+    row = connection.execute(query).first()
+    if row is None:
+        known = ", ".join(connection.execute(select(runs.c.name).order_by(runs.c.id.desc()).limit(5)).scalars())
+        raise SettingsError(
+            f"there is no run {name!r}", f"known are {known}" if known else "submit slides first, or name their --state"
+        )
+    return as_run(row)
+
+
+def as_run(row: Row[Any]) -> Run:
+    """The record of a row of `runs`."""
+    names = Run.__slots__
+    return Run(**{name: getattr(row, name) for name in names})
+
+
+def open_runs(connection: Connection) -> list[Run]:
+    """Runs that are not finished, on the queue or embedded, oldest first."""
+    return [as_run(row) for row in connection.execute(select(runs).where(runs.c.state == "open").order_by(runs.c.id))]
+
+
+def cancel(connection: Connection, run_id: int) -> int:
+    """Stop a run: what has not begun is dropped, what is running ends and leads to nothing.
+
+    Returns
+    -------
+    int
+        Chunks dropped.
+    """
+    moved = connection.execute(
+        update(runs)
+        .where(runs.c.id == run_id, runs.c.state == "open")
+        .values(state="cancelled", finished_at=now(connection))
+    )
+    if not moved.rowcount:
+        return 0
+    waiting = (chunks.c.run_id == run_id) & chunks.c.status.in_(["ready"])
+    return int(connection.execute(update(chunks).where(waiting).values(status="dropped")).rowcount)
+
+
+def retry(connection: Connection, run_id: int, first_chunk: dict[str, Any], patient_chunk: dict[str, Any]) -> int:
+    """Begin the failed slides of a run again, and their patients; what is done stays done.
+
+    Slides that were refused when they were submitted stay as they are: their submission must be mended.
+
+    Returns
+    -------
+    int
+        Slides begun again.
+    """
+    time = now(connection)
+    failed = connection.execute(
+        select(slides.c.id, slides.c.patient_row, slides.c.place)
+        .where(slides.c.run_id == run_id, slides.c.state == "failed", slides.c.error != "rejected")
+        .order_by(slides.c.id)
+    ).all()
+    ids = [row.id for row in failed]
+    connection.execute(
+        update(slides)
+        .where(slides.c.id.in_(ids))
+        .values(state="waiting", reason="", error="", stamp=None, n_open=1, result=None, finished_at=None)
+    )
+    connection.execute(delete(chunks).where(chunks.c.slide_row.in_(ids)))
+    n_patients, waiting = _reopen_patients(connection, run_id, [row.patient_row for row in failed])
+    base = {"run_id": run_id, "status": "ready", "ready_at": time, "task": {}}
+    for added in (
+        [{**first_chunk, **base, "slide_row": row.id, "place": row.place} for row in failed],
+        [{**patient_chunk, **base, "patient_row": row, "place": 0} for row in waiting],
+    ):
+        if added:
+            connection.execute(insert(chunks), added)
+    if n_patients:
+        reopened = {"state": "open", "n_open": runs.c.n_open + n_patients, "finished_at": None}
+        connection.execute(update(runs).where(runs.c.id == run_id).values(reopened))
+        connection.execute(delete(chunks).where(chunks.c.run_id == run_id, chunks.c.stage == "export"))
+    return len(failed)
+
+
+def _reopen_patients(connection: Connection, run_id: int, of_slides: list[int]) -> tuple[int, list[int]]:
+    """Reopen patients with slides begun again, and those whose own stages failed.
+
+    Returns
+    -------
+    tuple
+        How many were closed before, and the rows of those that wait for no slide.
+    """
+    broken = select(patients.c.id).where(patients.c.run_id == run_id, patients.c.state == "failed")
+    n_reopened, waiting = 0, []
+    for row in sorted({*of_slides, *connection.execute(broken).scalars()}):
+        was = connection.execute(select(patients.c.state).where(patients.c.id == row)).scalar_one()
+        open_slides = select(func.count()).where(slides.c.patient_row == row, slides.c.n_open > 0)
+        n_open = int(connection.execute(open_slides).scalar_one())
+        connection.execute(
+            update(patients).where(patients.c.id == row).values(state="open", n_open=n_open, result=None, report=None)
+        )
+        connection.execute(delete(chunks).where(chunks.c.patient_row == row))
+        n_reopened += was != "open"
+        waiting += [row] if n_open == 0 else []
+    return n_reopened, waiting

@@ -1,0 +1,81 @@
+"""Give back what was on lease to workers that are gone; several may sweep at once.
+
+A lease counts as run out when its end is past, and also when it lies further ahead than any lease can: then a
+clock was set back, and waiting for it would be waiting for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, or_, select, update
+
+from smearscan.store.clock import now
+from smearscan.store.schema import chunks
+
+#: Longer than any lease, seconds.
+LONGEST_LEASE_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """A chunk whose worker was lost; `is_quarantined` when it has lost too many."""
+
+    chunk_id: int
+    worker: str
+    n_losses: int
+    is_quarantined: bool
+
+
+def worker_name() -> str:
+    """This process as leases know it: host, process id, and when it began, since ids are used again."""
+    import psutil
+
+    began = psutil.Process().create_time()
+    return f"{socket.gethostname()}/{os.getpid()}/{began:.2f}"
+
+
+def is_gone(worker: str) -> bool:
+    """Whether a worker of this host is certainly dead; False for workers of other hosts, which a lease must tell."""
+    import psutil
+
+    host, process, began = worker.rsplit("/", 2)
+    if host != socket.gethostname():
+        return False
+    try:
+        found = psutil.Process(int(process))
+        return found.status() == psutil.STATUS_ZOMBIE or abs(found.create_time() - float(began)) > 1.0
+    except psutil.NoSuchProcess:
+        return True
+
+
+def sweep(connection: Connection, most_losses: int, run_id: int | None = None) -> list[Swept]:
+    """Make ready again what lost its worker; what lost `most_losses` of them is marked ``lost``, for the caller."""
+    time = now(connection)
+    query = select(chunks.c.id, chunks.c.worker, chunks.c.lease_until, chunks.c.n_losses, chunks.c.n_deliveries).where(
+        chunks.c.status == "running"
+    )
+    if run_id is not None:
+        query = query.where(chunks.c.run_id == run_id)
+    swept = []
+    for row in connection.execute(query.order_by(chunks.c.id)).all():
+        has_run_out = not time <= row.lease_until <= time + LONGEST_LEASE_S
+        if not has_run_out and not is_gone(row.worker):
+            continue
+        n_losses = row.n_losses + 1
+        status = "lost" if n_losses >= most_losses else "ready"
+        moved = connection.execute(
+            update(chunks)
+            .where(chunks.c.id == row.id, chunks.c.status == "running", chunks.c.n_deliveries == row.n_deliveries)
+            .values(status=status, n_losses=n_losses, ready_at=time, lease_until=None)
+        )
+        if moved.rowcount:
+            swept.append(Swept(row.id, row.worker, n_losses, status == "lost"))
+    return swept
+
+
+def lost_chunks(connection: Connection) -> list[int]:
+    """Chunks marked ``lost``: their slides are to fail."""
+    return list(connection.execute(select(chunks.c.id).where(or_(chunks.c.status == "lost"))).scalars())
