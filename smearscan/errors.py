@@ -13,6 +13,7 @@
     │   ├── SettingsError      an unknown key, a value out of range
     │   ├── WeightsError       absent, altered, or of another network
     │   ├── DatasetError       a labelled set that is not whole, or not what its name says
+    │   ├── TrainingError      a loss that is no number, a batch that fits no memory
     │   └── OutputError        the results cannot be written where they were asked for
     └── TransientError         trying again may succeed: a store away, a disk full for a while
 """
@@ -83,6 +84,10 @@ class WeightsError(PermanentError):
 
 class DatasetError(PermanentError):
     """A labelled set with files missing, altered or damaged, or laid out otherwise than its name says."""
+
+
+class TrainingError(PermanentError):
+    """Training cannot go on: a loss that is no number, a batch that does not fit into memory."""
 
 
 class OutputError(PermanentError):

@@ -15,6 +15,9 @@ _COMMANDS = {
     "classify": ("smearscan.cli.classify", "Judge ready-made images of single cells."),
     "synth": ("smearscan.cli.synth", "Draw a synthetic smear with known truth."),
     "models": ("smearscan.cli.models", "List networks and trained packages, show a model card."),
+    "train": ("smearscan.cli.train", "Train a recipe of a paper on a labelled set."),
+    "evaluate": ("smearscan.cli.evaluate", "Measure trained models on a labelled set: tables, intervals, figures."),
+    "data": ("smearscan.cli.data", "Check a labelled set on disk, list the sets that are known."),
     "doctor": ("smearscan.cli.doctor", "Say what is installed, what is missing, and the remedy."),
 }
 

@@ -1,0 +1,89 @@
+"""`smearscan train`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from smearscan.cli.progress import Progress
+
+#: What a shell shows of a process that Ctrl-C ended.
+_INTERRUPTED = 130
+
+
+def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    from smearscan.train.recipes.load import list_recipes, load_recipe
+
+    for name in list_recipes():
+        recipe = load_recipe(name)
+        click.echo(f"{name:32} {recipe.network:28} {recipe.row}")
+    context.exit()
+
+
+@click.command("train")
+@click.argument("recipe")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of the images (or CSV).")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for package, log and figures.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change the recipe: optimiser.rate=0.001.")
+@click.option("--from-scratch", is_flag=True, help="Without ImageNet weights, where the recipe asks for them.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1; under torchrun one GPU each.")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    default="auto",
+    show_default=True,
+    help="What matrices are multiplied in.",
+)
+@click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that read images.")
+@click.option("--threads", type=click.IntRange(1), help="Threads for arithmetic; torch's own number if not given.")
+@click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List recipes and stop.")
+def command(
+    recipe: str,
+    data: Path,
+    out: Path,
+    changes: tuple[str, ...],
+    from_scratch: bool,
+    device: str,
+    precision: str,
+    workers: int,
+    threads: int | None,
+) -> None:
+    """Train RECIPE, the row of a paper's table, or a TOML file of one.
+
+    Stopped by Ctrl-C or otherwise, the same command goes on where it was. Several GPUs: put
+    `torchrun --nproc-per-node N -m smearscan.cli.main` in place of `smearscan`.
+    """
+    import cv2
+    import torch
+
+    from smearscan.datasets.registry import load_set
+    from smearscan.train.recipes.load import load_recipe
+    from smearscan.train.recipes.place import open_place
+    from smearscan.train.recipes.run import Session, train_recipe
+
+    cv2.setNumThreads(0)  # its threads do not survive the fork of the workers
+    if threads:
+        torch.set_num_threads(threads)
+    if from_scratch:
+        changes = (*changes, "pretrained=false")
+    asked = load_recipe(recipe, changes)
+    shared = tuple(change for change in changes if not change.startswith(("members", "network", "options")))
+    members = [load_recipe(name, (*shared, f'set="{asked.set}"')) for name in asked.members]
+    sample_set = load_set(asked.set, data)
+    place = open_place(device, precision)  # type: ignore[arg-type]  # click has checked the choice
+    try:
+        with Progress(f"training {asked.name}") as progress:
+            session = Session(place, progress.update, progress.line, workers)
+            tested = train_recipe(asked, sample_set, out, session, members=members)
+    except KeyboardInterrupt:
+        click.echo(f"stopped; the same command goes on from {out}", err=True)
+        sys.exit(_INTERRUPTED)
+    finally:
+        place.close()
+    if place.is_first:
+        n = sum(len(one.scored.labels) for one in tested)
+        click.echo(f"{out}: {len(tested)} model(s), tested on {n} images; see results.md")
