@@ -177,7 +177,9 @@ class FieldResult:
 
 @dataclass(frozen=True, slots=True)
 class SlideResult:
-    """All that was learned of one slide. A failed one has `status` failed and a `reason`.
+    """All that was learned of one slide. A failed one has `status` failed, a `reason` and the `error_kind`.
+
+    `error_kind` names the class of `smearscan.errors` that ended it, empty where none did.
 
     `scale` and `size` are those of the first image, `fields` has them all, `left_out` says which
     images could not be used and why. `quality` holds named numbers (focus, film_mm2, searched_mm2,
@@ -195,6 +197,7 @@ class SlideResult:
     quality: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    error_kind: str = ""
 
     @property
     def is_partial(self) -> bool:

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 from smearscan.aggregate.differential import list_beside
 from smearscan.classes import CellClass
+from smearscan.errors import ScaleError
 from smearscan.records import Differential, SlideResult
 from smearscan.settings import AggregateSettings
-
-#: How an error says that there is no scale.
-_SCALE_WORDS = ("µm per pixel", "µm/px")
 
 
 def list_shortfalls(
@@ -33,14 +31,10 @@ def list_shortfalls(
 
 
 def is_without_scale(slide: SlideResult) -> bool:
-    """Whether a slide failed for want of a scale.
-
-    A failed slide carries its error as a sentence, and every ScaleError speaks of µm per pixel; or it
-    was opened (its size is known) and has no scale.
-    """
+    """Whether a slide failed for want of a scale: by its error, or it was opened (its size is known) and has none."""
     if slide.status != "failed" or slide.scale is not None:
         return False
-    return slide.size is not None or any(word in slide.reason for word in _SCALE_WORDS)
+    return slide.size is not None or slide.error_kind == ScaleError.__name__
 
 
 def _unlike_training(done: Sequence[SlideResult], differential: Differential, settings: AggregateSettings) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import chdtrc
 
 from smearscan.aggregate.differential import Tally
 
@@ -24,8 +25,6 @@ def heterogeneity(slides: Sequence[Tally]) -> float | None:
     float or None
         None where fewer than two slides have leukocytes.
     """
-    from scipy.stats import chi2, fisher_exact
-
     rows = sorted((s.n_blasts, s.n_leukocytes) for s in slides if s.n_leukocytes)
     if len(rows) < 2:
         return None
@@ -33,10 +32,12 @@ def heterogeneity(slides: Sequence[Tally]) -> float | None:
     if not 0 < blasts.sum() < totals.sum():
         return 1.0
     if len(rows) == 2:
+        from scipy.stats import fisher_exact  # half a second of imports, which few patients need
+
         return float(fisher_exact(np.stack([blasts, totals - blasts])).pvalue)
     statistic, least = _chi_square(blasts[None, :], totals)
     if least >= _MIN_EXPECTED:
-        return float(chi2.sf(statistic[0], len(rows) - 1))
+        return float(chdtrc(len(rows) - 1, statistic[0]))
     draws = np.random.default_rng(0).multivariate_hypergeometric(totals, int(blasts.sum()), size=_N_DRAWS)
     drawn, _ = _chi_square(draws, totals)
     return float((np.count_nonzero(drawn >= statistic[0] - 1e-9) + 1) / (_N_DRAWS + 1))

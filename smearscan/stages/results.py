@@ -61,5 +61,5 @@ def _slide(state: State, row: Row) -> SlideResult:  # type: ignore[type-arg]
         # The record may have been made for another run: the patient is this run's.
         return replace(encode.load(SlideResult, state.artefacts.get(row.result)), source=source)
     if row.state == "failed":
-        return SlideResult(source, "failed", reason=row.reason)
+        return SlideResult(source, "failed", reason=row.reason, error_kind=row.error)
     return SlideResult(source, "failed", reason=f"{row.path}: not screened yet. Wait for its run to end")

@@ -45,11 +45,12 @@ def make_slide(make_cells: Callable[..., tuple[CellPrediction, ...]]) -> Callabl
 
 
 @pytest.fixture
-def make_failed() -> Callable[[str, str], SlideResult]:
+def make_failed() -> Callable[..., SlideResult]:
     """make_failed("b", "b.tif is truncated"): one slide that failed."""
 
-    def make(slide_id: str, reason: str) -> SlideResult:
-        return SlideResult(SlideSource(slide_id, "p", slide_id, (slide_id,)), "failed", reason=reason)
+    def make(slide_id: str, reason: str, error_kind: str = "UnreadableSlideError") -> SlideResult:
+        source = SlideSource(slide_id, "p", slide_id, (slide_id,))
+        return SlideResult(source, "failed", reason=reason, error_kind=error_kind)
 
     return make
 

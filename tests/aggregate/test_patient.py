@@ -90,7 +90,7 @@ def test_a_patient_whose_slides_all_failed_has_a_result_with_the_reasons(make_fa
 
 
 def test_one_slide_without_scale_makes_the_patient_insufficient(make_slide, make_failed, good: Validation) -> None:
-    slides = [make_slide(neutrophil=900), make_failed("b", "b.tif has no µm per pixel and too few red cells")]
+    slides = [make_slide(neutrophil=900), make_failed("b", "b.tif shows too few red cells", "ScaleError")]
     patient = aggregate_patient("p", slides, SETTINGS, good)
     assert patient.flag == "insufficient"
     assert "slide b has no scale" in patient.reasons[0]
