@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from smearscan.datasets import cnmc_list
+from smearscan.datasets.all_idb import N_IMAGES
 from smearscan.datasets.duplicates import find_duplicates
 from smearscan.datasets.files import natural_key, read_image, sha256_of
 from smearscan.datasets.layouts import CLASS_FOLDERS
@@ -17,6 +18,7 @@ from smearscan.errors import DatasetError, UnreadableSlideError
 
 #: So many files are named of each kind of problem; the rest is counted.
 MOST_NAMED = 20
+_LABELS_KEY = ("", cnmc_list.LABELS_NAME)
 
 Progress = Callable[[int, int, str], None]
 
@@ -71,13 +73,14 @@ def check_set(
         sample_set = load_set(name, root)
     except DatasetError as error:
         return CheckReport(name, root, 0, (str(error),), (), {})
-    groups = {"missing": list(_missing(sample_set)), "altered": [], "corrupt": []}
-    for i, sample in enumerate(sample_set.samples):
-        kind, what = _verdict(sample_set, sample.path, quick)
+    groups: dict[str, list[str]] = {"missing": list(_missing(sample_set)), "altered": [], "corrupt": []}
+    paths = [*dict.fromkeys(sample.path for sample in sample_set.samples), *_labels_of_cnmc(sample_set)]
+    for i, path in enumerate(paths):
+        kind, what = _verdict(sample_set, path, quick)
         if kind:
             groups[kind].append(what)
         if progress:
-            progress(i + 1, len(sample_set.samples), "reading")
+            progress(i + 1, len(paths), "reading")
     problems = [line for kind, lines in groups.items() for line in _shortened(kind, lines)]
     notes = list(sample_set.notes)
     if duplicates and not quick:
@@ -88,7 +91,8 @@ def check_set(
 def _verdict(sample_set: SampleSet, path: str, quick: bool) -> tuple[str, str]:
     """Kind of problem and what to say; empty for a good file."""
     file = sample_set.root / path
-    known = cnmc_list.by_key().get(cnmc_list.key_of(path)) if sample_set.name == "cnmc" else None
+    key = _LABELS_KEY if file.name == cnmc_list.LABELS_NAME else cnmc_list.key_of(path)
+    known = cnmc_list.by_key().get(key) if sample_set.name == "cnmc" else None
     try:
         if known is not None:
             return _against_list(file, path, known, quick)
@@ -113,18 +117,40 @@ def _against_list(file: Path, path: str, known: cnmc_list.ListedFile, quick: boo
 def _missing(sample_set: SampleSet) -> Iterator[str]:
     """Files, or images of a class, that the complete set has."""
     if sample_set.name == "cnmc":
-        have = {cnmc_list.key_of(sample.path) for sample in sample_set.samples}
-        labels = any(path.name == cnmc_list.LABELS_NAME for path in sample_set.root.rglob("*.csv"))
-        for key, file in cnmc_list.by_key().items():
-            if key not in have and not (file.name == cnmc_list.LABELS_NAME and labels):
-                yield file.path
-    elif sample_set.name in CLASS_FOLDERS:
-        n_images = Counter(sample.label for sample in sample_set.samples)
-        for label, whole in CLASS_FOLDERS[sample_set.name].n_images.items():
-            if n_images[label] < whole:
-                yield f"{whole - n_images[label]} of {whole} images of class {label}"
+        yield from _missing_of_cnmc(sample_set)
     elif sample_set.name == "csv":
         yield from (sample.path for sample in sample_set.samples if not sample_set.file(sample).is_file())
+    layout = CLASS_FOLDERS.get(sample_set.name)
+    whole = layout.n_images if layout else N_IMAGES.get(sample_set.name, {})
+    n_images = Counter(sample.label for sample in sample_set.samples)
+    for label, n in whole.items():
+        if n_images[label] < n:
+            yield f"{n - n_images[label]} of {n} images of class {label}"
+
+
+def _missing_of_cnmc(sample_set: SampleSet) -> Iterator[str]:
+    """By name; a part of which nothing is here in one line."""
+    have = {cnmc_list.key_of(sample.path) for sample in sample_set.samples}
+    if any(sample_set.root.rglob(cnmc_list.LABELS_NAME)):
+        have.add(_LABELS_KEY)
+    lacking: dict[str, list[str]] = defaultdict(list)
+    whole: Counter[str] = Counter()
+    for key, file in cnmc_list.by_key().items():
+        part = cnmc_list.part_of(file.path) or "labels of phase2"
+        whole[part] += 1
+        if key not in have:
+            lacking[part].append(file.path)
+    for part, paths in sorted(lacking.items()):
+        if len(paths) == whole[part] > 1:
+            yield f"all {len(paths)} images of {part}, such as {paths[0]}"
+        else:
+            yield from sorted(paths, key=natural_key)
+
+
+def _labels_of_cnmc(sample_set: SampleSet) -> list[str]:
+    if sample_set.name != "cnmc":
+        return []
+    return [path.relative_to(sample_set.root).as_posix() for path in sample_set.root.rglob(cnmc_list.LABELS_NAME)]
 
 
 def _shortened(kind: str, lines: list[str]) -> list[str]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
+from smearscan.datasets.all_idb import load_all_idb
+from smearscan.datasets.boxes import load_bccd, load_txl
 from smearscan.datasets.class_folders import load_class_folders
 from smearscan.datasets.cnmc import load_cnmc
 from smearscan.datasets.layouts import CLASS_FOLDERS
@@ -12,11 +16,22 @@ from smearscan.datasets.table import load_csv
 from smearscan.errors import SettingsError
 
 _ABOUT = {
+    "all_idb1": "healthy all; fields, https://doi.org/10.1109/ICIP.2011.6115881",
+    "all_idb2": "healthy all; single cells, https://doi.org/10.1109/ICIP.2011.6115881",
+    "bccd": "leukocyte red_cell platelet; boxes, https://github.com/Shenggan/BCCD_Dataset",
+    "txl": "leukocyte red_cell platelet; boxes, https://doi.org/10.48550/arXiv.2407.13214",
     "cnmc": "hem all; C-NMC 2019, https://doi.org/10.7937/tcia.2019.dc64i46r",
     "csv": "any table of path,label[,subject][,part]",
     "folder": "any folder of class folders, or of class folders of subjects",
 }
-_OTHERS = {"cnmc": load_cnmc, "csv": load_csv}
+_OTHERS: Mapping[str, Callable[[Path], SampleSet]] = {
+    "all_idb1": partial(load_all_idb, "all_idb1"),
+    "all_idb2": partial(load_all_idb, "all_idb2"),
+    "bccd": load_bccd,
+    "cnmc": load_cnmc,
+    "csv": load_csv,
+    "txl": load_txl,
+}
 
 
 def list_sets() -> list[str]:
