@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smearscan.crops import cut_crops, segment_cells, shipped_segmenter
+from smearscan.crops import cut_crops, in_bands, segment_cells, shipped_segmenter
+from smearscan.crops.cut import SIZE_PX
+from smearscan.cut_cells import asked_inputs, crop_side_px
 from smearscan.judge import load_judge
-from smearscan.records import Crop, PatientResult, SlideResult
+from smearscan.records import Crop, PatientResult, Scale
 from smearscan.report.content import CellImage, ReportImages, Thumbnail
 from smearscan.report.gallery import choose_gallery
 from smearscan.report.identity import CellKey, NumberedCell
@@ -38,11 +40,16 @@ def take_pictures(job: PictureJob) -> ReportImages:
         cells[numbered.slide_id, numbered.cell.field_name].append(numbered)
     thumbnails: dict[tuple[str, str], Thumbnail] = {}
     crops: dict[CellKey, Crop] = {}
+    judged: dict[CellKey, Crop] = {}
+    wanted, side_px = set(choice.attention), crop_side_px(asked_inputs(job.settings.classify))
     for image, shown in cells.items():
-        with open_slide(slides[image[0]].field_named(image[1]).path) as slide:
+        field = slides[image[0]].field_named(image[1])
+        with open_slide(field.path) as slide:
             thumbnails[image] = _thumbnail(slide, job.settings.report.thumbnail_px)
-            crops |= _cut(slide, slides[image[0]], shown)
-    attention = _attention(choice.attention, crops, job.settings)
+            crops |= _cut(slide, field.scale, shown, SIZE_PX)
+            # Attention is that over the picture the networks saw, not over the finer one for the eye.
+            judged |= _cut(slide, field.scale, [cell for cell in shown if cell.key in wanted], side_px)
+    attention = _attention([judged[key] for key in choice.attention], choice.attention, job.settings)
     gallery = {key: CellImage(crop.pixels, crop.um_per_px, attention.get(key)) for key, crop in crops.items()}
     return ReportImages(thumbnails, gallery)
 
@@ -52,15 +59,16 @@ def _thumbnail(slide: Slide, max_side: int) -> Thumbnail:
     return Thumbnail(pixels, pixels.shape[1] / slide.info.size.width)
 
 
-def _cut(slide: Slide, result: SlideResult, shown: Sequence[NumberedCell]) -> dict[CellKey, Crop]:
-    scale = result.field_named(shown[0].cell.field_name).scale
-    crops = cut_crops(slide, [numbered.cell.detection for numbered in shown], scale)
-    return {numbered.key: crop for numbered, crop in zip(shown, crops, strict=True)}
+def _cut(slide: Slide, scale: Scale, shown: Sequence[NumberedCell], side_px: int) -> dict[CellKey, Crop]:
+    # Neighbours one after another: they share decoded tiles.
+    ordered = sorted(shown, key=lambda numbered: in_bands(numbered.cell.detection))
+    detections = [numbered.cell.detection for numbered in ordered]
+    crops = cut_crops(slide, detections, scale, size_px=side_px)
+    return {numbered.key: crop for numbered, crop in zip(ordered, crops, strict=True)}
 
 
-def _attention(keys: Sequence[CellKey], crops: dict[CellKey, Crop], settings: Settings) -> dict[CellKey, np.ndarray]:
+def _attention(crops: Sequence[Crop], keys: Sequence[CellKey], settings: Settings) -> dict[CellKey, np.ndarray]:
     if not keys:
         return {}
-    wanted = [crops[key] for key in keys]
-    maps = load_judge(settings.classify).explain(wanted, segment_cells(shipped_segmenter(), wanted))
+    maps = load_judge(settings.classify).explain(crops, segment_cells(shipped_segmenter(), crops))
     return dict(zip(keys, maps, strict=True))

@@ -16,12 +16,13 @@ def batches_of_neighbours(detections: Sequence[Detection], n: int) -> Iterator[t
     The order depends on the detections alone, so it is the same for any number of workers; bands are
     read back and forth, so that a batch that ends one band begins the next where it stands.
     """
-    ordered = sorted(detections, key=_along_bands)
+    ordered = sorted(detections, key=in_bands)
     for first in range(0, len(ordered), n):
         yield tuple(ordered[first : first + n])
 
 
-def _along_bands(detection: Detection) -> tuple[int, float, float, int, int, float]:
+def in_bands(detection: Detection) -> tuple[int, float, float, int, int, float]:
+    """Where a cell comes in an order that passes over a slide once; a total order."""
     box = detection.box
     band = int(box.centre.y // _BAND_PX)
     forward = box.centre.x if band % 2 == 0 else -box.centre.x

@@ -20,15 +20,18 @@ Key = TypeVar("Key")
 
 def encode_jpeg(rgb: np.ndarray, max_side: int, quality: int) -> bytes:
     """JPEG of an (H, W, 3) uint8 RGB image, shrunk so that its longer side is at most `max_side`."""
+    import cv2
     from PIL import Image
 
-    image = Image.fromarray(np.ascontiguousarray(rgb))
-    longest = max(image.size)
+    height, width = rgb.shape[:2]
+    longest = max(width, height)
     if longest > max_side:
-        width, height = (max(1, round(side * max_side / longest)) for side in image.size)
-        image = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        size = (max(1, round(width * max_side / longest)), max(1, round(height * max_side / longest)))
+        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=quality, subsampling="4:4:4" if quality > 80 else "4:2:0")
+    Image.fromarray(np.ascontiguousarray(rgb)).save(
+        file, "JPEG", quality=quality, subsampling="4:4:4" if quality > 80 else "4:2:0"
+    )
     return file.getvalue()
 
 
@@ -99,18 +102,20 @@ def overlay_attention(rgb: np.ndarray, attention: np.ndarray) -> np.ndarray:
     array
         (H, W, 3) uint8.
     """
-    from PIL import Image
+    import cv2
 
     height, width = rgb.shape[:2]
     heat = np.nan_to_num(np.asarray(attention, dtype=np.float32), nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1)
     peak = float(heat.max())
     heat = heat / peak if peak > 0 else heat
-    smooth = Image.fromarray(np.round(255 * heat).astype(np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
-    strength = np.asarray(smooth, dtype=np.float32)[..., None] / 255
-    grey = rgb.astype(np.float32).mean(axis=2, keepdims=True) * 0.55 + rgb.astype(np.float32) * 0.45
-    colour = _heat_colour(strength[..., 0])
-    alpha = 0.72 * strength**0.8
-    return np.round(grey * (1 - alpha) + colour * alpha).clip(0, 255).astype(np.uint8)
+    smooth = cv2.resize(np.round(255 * heat).astype(np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
+    strength = np.arange(256, dtype=np.float32) / 255
+    alpha = (0.72 * strength**0.8)[:, None]
+    # Of 256 strengths each pixel has one: what it keeps of its own colour, and what it is given.
+    kept, given = (1 - alpha)[smooth], (_heat_colour(strength) * alpha)[smooth]
+    colour = rgb.astype(np.float32)
+    grey = colour.mean(axis=2, keepdims=True) * 0.55 + colour * 0.45
+    return np.round(grey * kept + given).clip(0, 255).astype(np.uint8)
 
 
 def attention_pair(rgb: np.ndarray, attention: np.ndarray) -> np.ndarray:
@@ -120,7 +125,7 @@ def attention_pair(rgb: np.ndarray, attention: np.ndarray) -> np.ndarray:
 
 
 def _heat_colour(strength: np.ndarray) -> np.ndarray:
-    """Blue-green to yellow, told apart by the colour-blind and unlike any Romanowsky stain: (H, W, 3) float 0–255."""
+    """Blue-green to yellow, told apart by the colour-blind and unlike any Romanowsky stain: (N, 3) float32, 0–255."""
     stops = np.array([[20, 110, 130], [40, 165, 120], [160, 205, 50], [253, 231, 37]], dtype=np.float32)
     at = np.linspace(0, 1, len(stops))
-    return np.stack([np.interp(strength, at, stops[:, channel]) for channel in range(3)], axis=-1)
+    return np.stack([np.interp(strength, at, stops[:, channel]) for channel in range(3)], axis=-1).astype(np.float32)
