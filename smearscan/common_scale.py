@@ -50,7 +50,7 @@ def find_common_scales(paths: Sequence[Path], segmenter: CellSegmenter) -> Mappi
 
     Left out are pictures that cannot be read, sizes that few have, and 450 × 450 on black, whose scale is known.
     """
-    sizes = {path: size for path in paths if (size := _size(path)) is not None}
+    sizes = {path: size for path in sorted(paths) if (size := _size(path)) is not None}
     found: dict[Path, CommonScale] = {}
     while sizes:
         (width, height), _ = Counter(sizes.values()).most_common(1)[0]

@@ -35,8 +35,8 @@ HOME_INPUT = INPUT.model_copy(update={"stain": "none", "mean": (0.5,) * 3, "sd":
 #: Where a picture is carried to teach that member what is not its own laboratory.
 ELSEWHERE = Strength(scale=0.12, blur_px=1.3, mix=0.30, gain=0.45, offset=0.06)
 #: Half of a batch is left near its own laboratory's look, half is carried far from it.
-NEAR = Strength(scale=0.06, blur_px=0.9, mix=0.05, gain=0.10, offset=0.02)
-FAR = Strength(scale=0.10, blur_px=1.3, mix=0.15, gain=0.25, offset=0.05)
+NEAR = Strength(scale=0.06, blur_px=0.9, mix=0.05, gain=0.10, offset=0.02, rim=0.2)
+FAR = Strength(scale=0.10, blur_px=1.3, mix=0.15, gain=0.25, offset=0.05, rim=0.4)
 #: Share of a batch that is shown as pictures without scale are: every cell as wide as `TYPICAL_CELL_UM`.
 _WITHOUT_SCALE = 0.25
 #: A positive must at least look like a nucleated round cell: nucleus in µm, nucleus to cytoplasm.

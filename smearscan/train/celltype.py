@@ -53,8 +53,8 @@ INPUT = InputCard(
 NETWORK = "vgg16_eca"
 OPTIONS: dict[str, Any] = {"width": 0.25, "head": "gap", "batch_norm": True}
 #: Three quarters of a batch stay near their laboratory's look, the rest is carried far from it.
-_NEAR = Strength(scale=0.05, blur_px=0.7, mix=0.04, gain=0.08, offset=0.02)
-_FAR = Strength(scale=0.08, blur_px=1.7, mix=0.15, gain=0.25, offset=0.05)
+_NEAR = Strength(scale=0.05, blur_px=0.7, mix=0.04, gain=0.08, offset=0.02, rim=0.2)
+_FAR = Strength(scale=0.08, blur_px=1.7, mix=0.15, gain=0.25, offset=0.05, rim=0.4)
 #: Share of a batch that is shown as pictures without scale are: every cell as wide as `TYPICAL_CELL_UM`.
 _WITHOUT_SCALE = 0.25
 #: Target of a cell that is known to be mononuclear and no more: the differential leaves it to the blast networks.

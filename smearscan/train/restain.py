@@ -29,6 +29,8 @@ class Strength:
         Largest Gaussian blur, px of the network's input.
     mix, gain, offset
         Standard deviations of the off-diagonal of the 3×3 that mixes densities, of log gain a channel, of offset.
+    rim
+        Share of the cells whose outermost pixel is cut off: whoever cuts out cells draws another outline.
     """
 
     scale: float
@@ -36,6 +38,7 @@ class Strength:
     mix: float
     gain: float
     offset: float
+    rim: float = 0.0
 
 
 class Restainer:
@@ -95,7 +98,13 @@ class Restainer:
         mixing = torch.eye(3) + self._normal(n, 3, 3) * strength.mix
         density = torch.einsum("nij,njhw->nihw", mixing, density)
         density = density * torch.exp(self._normal(n, 3, 1, 1) * strength.gain)
-        return (density + self._normal(n, 3, 1, 1) * strength.offset).clamp(0, 2.4), mask
+        return (density + self._normal(n, 3, 1, 1) * strength.offset).clamp(0, 2.4), self._cut_rim(mask, strength.rim)
+
+    def _cut_rim(self, mask: Tensor, share: float) -> Tensor:
+        if share == 0:
+            return mask
+        inner = -functional.max_pool2d(-mask, 3, stride=1, padding=1)
+        return torch.where(self._uniform(len(mask), 1, 1, 1) < share, inner, mask)
 
 
 def to_density(x: Tensor, noise: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
