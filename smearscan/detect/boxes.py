@@ -60,26 +60,28 @@ def keep_best(corners: np.ndarray, scores: np.ndarray, iou: float) -> list[int]:
         return []
     order = np.lexsort((corners[:, 3], corners[:, 2], corners[:, 0], corners[:, 1], -scores))
     side = max(1.0, float((corners[:, 2:] - corners[:, :2]).max()))
+    boxes: list[list[float]] = corners.tolist()  # plain numbers: single ones are read ten times as fast as an array's
     grid: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     kept: list[int] = []
     for i in order.tolist():
-        column, row = int(corners[i, 0] // side), int(corners[i, 1] // side)
-        near = [j for dc in (-1, 0, 1) for dr in (-1, 0, 1) for j in grid.get((column + dc, row + dr), ())]
-        if any(_is_same_cell(corners[j], corners[i], iou) for j in near):
+        box = boxes[i]
+        column, row = int(box[0] // side), int(box[1] // side)
+        near = (grid.get((column + dc, row + dr), ()) for dc in (-1, 0, 1) for dr in (-1, 0, 1))
+        if any(_is_same_cell(boxes[j], box, iou) for found in near for j in found):
             continue
         kept.append(i)
         grid[column, row].append(i)
     return kept
 
 
-def _is_same_cell(a: np.ndarray, b: np.ndarray, iou: float) -> bool:
+def _is_same_cell(a: Sequence[float], b: Sequence[float], iou: float) -> bool:
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
         return False
     common = width * height
     area_a, area_b = (a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1])
-    return bool(common > iou * (area_a + area_b - common) or common > _PART_OF * min(area_a, area_b))
+    return common > iou * (area_a + area_b - common) or common > _PART_OF * min(area_a, area_b)
 
 
 def _place(detection: Detection) -> tuple[int, int, int, int, float]:

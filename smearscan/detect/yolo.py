@@ -93,7 +93,7 @@ class YoloDetector:
         corners, scores = self._forward(padded)
         corners = np.clip(corners, 0, [right - left, bottom - top] * 2)
         size = corners[:, 2:] - corners[:, :2]
-        sound = (scores >= self._min_score) & (size.min(1, initial=np.inf) >= 2)
+        sound = size.min(1, initial=np.inf) >= 2
         corners, scores = corners[sound], scores[sound]
         best = np.argsort(-scores, kind="stable")[:_MAX_CANDIDATES]
         corners, scores = corners[best], scores[best]
@@ -102,13 +102,16 @@ class YoloDetector:
         return corners[kept] + np.array([left, top, left, top], np.float64), scores[kept]
 
     def _forward(self, padded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Corners (N, 4) and scores (N,) float64 of whatever scores `min_score` and more."""
         x = torch.from_numpy(padded).permute(2, 0, 1)[None].to(self._dtype).div_(255)
         with torch.inference_mode():
             raw = self._network(x.contiguous(memory_format=torch.channels_last))
             raw = raw[1] if isinstance(raw, tuple) else raw
             sizes = [feature.shape[2:] for feature in raw["feats"]]
-            corners = decode(raw["boxes"].float(), sizes, OUTPUT_STRIDES_PX, N_BINS)
-            return corners[0].double().numpy(), raw["scores"].float().sigmoid()[0, 0].double().numpy()
+            scores = raw["scores"].float().sigmoid()[0, 0]
+            likely = scores.ge(self._min_score).nonzero()[:, 0]  # a handful of ten thousand: only their boxes are made
+            corners = decode(raw["boxes"].float(), sizes, OUTPUT_STRIDES_PX, N_BINS, likely)
+            return corners[0].double().numpy(), scores[likely].double().numpy()
 
 
 def _without_rim(corners: np.ndarray, scores: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -139,7 +142,13 @@ def has_native_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def decode(distribution: torch.Tensor, sizes: list[torch.Size], strides: Sequence[float], n_bins: int) -> torch.Tensor:
+def decode(
+    distribution: torch.Tensor,
+    sizes: list[torch.Size],
+    strides: Sequence[float],
+    n_bins: int,
+    chosen: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Boxes from the head's raw output.
 
     Each side's distance from the grid point is the mean of a distribution over `n_bins` steps of the stride.
@@ -152,6 +161,8 @@ def decode(distribution: torch.Tensor, sizes: list[torch.Size], strides: Sequenc
         Rows and columns of each output grid, together N points.
     strides
         px of each grid's step.
+    chosen
+        Indices of the grid points whose boxes are wanted; None is all.
 
     Returns
     -------
@@ -167,6 +178,8 @@ def decode(distribution: torch.Tensor, sizes: list[torch.Size], strides: Sequenc
         points.append(torch.stack((u, v), -1).reshape(-1, 2))
         steps.append(torch.full((rows * columns, 1), stride))
     point, step = torch.cat(points), torch.cat(steps)
+    if chosen is not None:
+        point, step, distribution = point[chosen], step[chosen], distribution[:, :, chosen]
     bins = torch.arange(n_bins, dtype=torch.float32)
     shape = (len(distribution), 4, n_bins, -1)
     distance = (distribution.reshape(shape).softmax(2) * bins[None, None, :, None]).sum(2).transpose(1, 2)

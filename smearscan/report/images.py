@@ -112,10 +112,10 @@ def overlay_attention(rgb: np.ndarray, attention: np.ndarray) -> np.ndarray:
     strength = np.arange(256, dtype=np.float32) / 255
     alpha = (0.72 * strength**0.8)[:, None]
     # Of 256 strengths each pixel has one: what it keeps of its own colour, and what it is given.
-    kept, given = (1 - alpha)[smooth], (_heat_colour(strength) * alpha)[smooth]
-    colour = rgb.astype(np.float32)
-    grey = colour.mean(axis=2, keepdims=True) * 0.55 + colour * 0.45
-    return np.round(grey * kept + given).clip(0, 255).astype(np.uint8)
+    kept, given = (1 - alpha).repeat(3, axis=1), _heat_colour(strength) * alpha
+    thrice = cv2.merge([smooth] * 3)
+    greyed = cv2.transform(rgb.astype(np.float32), np.full((3, 3), 0.55 / 3) + 0.45 * np.eye(3))
+    return np.asarray(cv2.convertScaleAbs(greyed * cv2.LUT(thrice, kept[None]) + cv2.LUT(thrice, given[None])))
 
 
 def attention_pair(rgb: np.ndarray, attention: np.ndarray) -> np.ndarray:
