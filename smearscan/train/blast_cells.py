@@ -21,8 +21,8 @@ from smearscan.train.windows import degraded, masked_pictures
 
 CLASSES = ("other", "blast")
 INPUT = InputCard(
-    window_um=29.0,
-    um_per_px=29.0 / 64,
+    window_um=22.0,
+    um_per_px=22.0 / 64,
     side_px=64,
     background="black",
     coarsest_um_per_px=0.62,
@@ -31,7 +31,9 @@ INPUT = InputCard(
     sd=(40 / 255,) * 3,
 )
 #: The member that knows its own laboratory sees the colours as they are.
-HOME_INPUT = INPUT.model_copy(update={"stain": "none", "mean": (0.5,) * 3, "sd": (0.25,) * 3})
+HOME_INPUT = INPUT.model_copy(
+    update={"window_um": 29.0, "um_per_px": 29.0 / 64, "stain": "none", "mean": (0.5,) * 3, "sd": (0.25,) * 3}
+)
 #: Where a picture is carried to teach that member what is not its own laboratory.
 ELSEWHERE = Strength(scale=0.12, blur_px=1.3, mix=0.30, gain=0.45, offset=0.06)
 #: Half of a batch is left near its own laboratory's look, half is carried far from it.
@@ -146,7 +148,9 @@ def home_batches(table: CellTable, cells: BlastCells, n: int, seed: int) -> Call
     shall say nothing, so that the ensemble is left to the members that look past the stain.
     """
     own = _own(table)[cells.rows]
-    pictures = masked_pictures(table.windows[cells.rows], table.masks[cells.rows], INPUT.window_um, INPUT.side_px)
+    pictures = masked_pictures(
+        table.windows[cells.rows], table.masks[cells.rows], HOME_INPUT.window_um, HOME_INPUT.side_px
+    )
     at_home = np.where(own, cells.chances, 0)
     at_home[own & (cells.labels == 0)] /= at_home[own & (cells.labels == 0)].sum()
     at_home[own & (cells.labels == 1)] /= at_home[own & (cells.labels == 1)].sum()
