@@ -49,7 +49,7 @@ def sides_by_blocks(samples: Sequence[Sample], test: Mapping[str, Ranges] | None
     sides = [""] * len(samples)
     for label in sorted({sample.label for sample in samples}):
         at = [i for i, sample in enumerate(samples) if sample.label == label]
-        places = places_of([Path(samples[i].path) for i in at])
+        places = places_of([Path(samples[i].path) for i in at], is_numbered=test is not None)
         first, last = min(places), max(places)
         span = last - first + 1
         ranges = (

@@ -41,7 +41,7 @@ def load_class_folders(layout: Layout, root: Path) -> SampleSet:
     samples = [
         Sample(path.relative_to(base).as_posix(), class_of[folder], subject)
         for folder, paths in images.items()
-        for path, subject in zip(paths, _subjects(paths, class_of[folder], layout.block, has_subjects), strict=True)
+        for path, subject in zip(paths, _subjects(paths, class_of[folder], layout, has_subjects), strict=True)
     ]
     samples.sort(key=lambda sample: natural_key(sample.path))
     notes: tuple[str, ...] = ()
@@ -63,20 +63,23 @@ def _incomplete(layout: Layout, n_images: Counter[str]) -> tuple[str, ...]:
     return (f"not the complete set: {', '.join(short)}",) if short else ()
 
 
-def _subjects(paths: list[Path], label: str, block: int, has_subjects: bool) -> list[str]:
+def _subjects(paths: list[Path], label: str, layout: Layout, has_subjects: bool) -> list[str]:
     if has_subjects:
         return [path.parent.name for path in paths]
     numbered = file_numbers(paths)
-    places = _places(numbered)
+    places, block = _places(numbered, layout.is_numbered), layout.block
     return [
         f"{label}:{prefix}{place // block * block:04d}" for (prefix, _), place in zip(numbered, places, strict=True)
     ]
 
 
-def places_of(paths: list[Path]) -> list[int]:
-    """Place of each file in the line of its class: file number or rank; beginnings of names one after the other."""
+def places_of(paths: list[Path], is_numbered: bool = False) -> list[int]:
+    """Place of each file in the line of its class: file number or rank; beginnings of names one after the other.
+
+    `is_numbered` takes the numbers as they are, whatever holes they have.
+    """
     numbered = file_numbers(paths)
-    places = _places(numbered)
+    places = _places(numbered, is_numbered)
     start, offset = {}, 0
     for prefix in sorted({prefix for prefix, _ in numbered}, key=natural_key):
         start[prefix] = offset
@@ -84,8 +87,10 @@ def places_of(paths: list[Path]) -> list[int]:
     return [start[prefix] + place for place, (prefix, _) in zip(places, numbered, strict=True)]
 
 
-def _places(numbered: list[tuple[str, int]]) -> list[int]:
+def _places(numbered: list[tuple[str, int]], is_numbered: bool) -> list[int]:
     """The file numbers, or their ranks where they are an analyser's running numbers with holes of thousands."""
+    if is_numbered:
+        return [number for _, number in numbered]
     groups: dict[str, list[int]] = defaultdict(list)
     for prefix, number in numbered:
         groups[prefix].append(number)

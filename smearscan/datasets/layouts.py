@@ -21,6 +21,8 @@ class Layout:
         Images of the complete set by class, as its makers print them; empty where it has none.
     block
         File numbers in a block that stands in for a subject.
+    is_numbered
+        Whether the numbers are known to count fields in the order they were taken, whatever of them is here.
     source
         Where it comes from, for the message that tells what is missing.
     """
@@ -30,6 +32,7 @@ class Layout:
     folders: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     n_images: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     block: int = 50
+    is_numbered: bool = False
     source: str = ""
 
 
@@ -59,6 +62,7 @@ TALEQANI = Layout(
     MappingProxyType({"Benign": 504, "Early": 985, "Pre": 963, "Pro": 804}),
     # 20 to 50 fields look like one patient.
     block=50,
+    is_numbered=True,
     source="Ghaderzadeh et al. 2022, https://doi.org/10.1002/int.22753",
 )
 
