@@ -15,7 +15,10 @@ from smearscan.cli.progress import Progress
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="CSV: path,cell_class,blast_probability,…")
 @click.option("--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel of the images.")
 @click.option(
-    "--cell-um", type=click.FloatRange(3, 60), help="Diameter of their cells, µm; without either it is measured."
+    "--cell-um",
+    type=click.FloatRange(3, 60),
+    help="Diameter of their cells, µm. Without either, a dozen pictures or more of one size share a scale "
+    "that gives their median cell a typical width; fewer are each scaled to a typical cell.",
 )
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
 def command(crops: tuple[Path, ...], out: Path, mpp: float | None, cell_um: float | None, preset: str) -> None:
