@@ -104,8 +104,10 @@ def thumbnail(rgb: np.ndarray) -> np.ndarray:
 def near_pairs(small: np.ndarray, turned: bool = False, limit: float = NEAR) -> np.ndarray:
     """Pairs (P, 2) int, first below second, of thumbnails (N, 16, 16, 3) nearer than `limit` grey levels."""
     n = len(small)
+    if n < 2:
+        return np.zeros((0, 2), np.int64)
     flat = small.reshape(n, -1).astype(np.float32)
-    middle = flat.mean(axis=0, keepdims=True) if n else 0.0
+    middle = flat.mean(axis=0, keepdims=True)
     found = [np.zeros((0, 2), np.int64)]
     for view in _views(small) if turned else [small]:
         other = view.reshape(n, -1).astype(np.float32) - middle
@@ -125,10 +127,8 @@ def _views(small: np.ndarray) -> list[np.ndarray]:
 
 
 def _near_groups(small: list[tuple[str, np.ndarray]], turned: bool) -> list[tuple[str, ...]]:
-    if len(small) < 2:
-        return []
     names = [path for path, _ in small]
-    pairs = near_pairs(np.stack([pixels for _, pixels in small]), turned)
+    pairs = near_pairs(np.array([pixels for _, pixels in small]), turned)
     return [(names[a], names[b]) for a, b in pairs.tolist()]
 
 

@@ -26,16 +26,10 @@ def group_ids(samples: Sequence[Sample], alike: Iterable[Sequence[str]] = ()) ->
     of_path: dict[str, set[int]] = {}
     for sample, subject in zip(samples, subjects.tolist(), strict=True):
         of_path.setdefault(sample.path, set()).add(subject)
-    links = (
-        [
-            (first, other)
-            for paths in alike
-            for first, *others in [[number for path in paths for number in sorted(of_path.get(path, ()))]]
-            for other in others
-        ]
-        if alike
-        else []
-    )
+    links: list[tuple[int, int]] = []
+    for paths in alike:
+        held = [number for path in paths for number in of_path.get(path, ())]
+        links += [(held[0], other) for other in held[1:]]
     # Boxes of one picture that stand under several subjects are one group too.
     links += [(min(numbers), other) for numbers in of_path.values() for other in numbers if len(numbers) > 1]
     n = int(subjects.max()) + 1 if len(subjects) else 0

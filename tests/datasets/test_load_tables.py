@@ -112,7 +112,7 @@ def test_a_file_that_is_no_image_is_named_when_read(tmp_path: Path, content: byt
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "1.png").write_bytes(content)
     found = load_set("folder", tmp_path)
-    assert read_sample(found, found.samples[0]).shape == (24, 24, 3)
+    assert read_sample(found, found.samples[0]).shape == (48, 48, 3)
     with pytest.raises(UnreadableSlideError, match=r"b/1\.png"):
         read_sample(found, found.samples[1])
 
