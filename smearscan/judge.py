@@ -13,6 +13,7 @@ from smearscan.models import Package, infer, load_package
 from smearscan.models.blast_pool import BlastPool
 from smearscan.models.ensemble import disagreement
 from smearscan.models.explain import grad_cam
+from smearscan.models.fused import for_inference
 from smearscan.models.size_evidence import SizeEvidence
 from smearscan.records import CellMask, Crop
 from smearscan.settings import ClassifySettings
@@ -37,7 +38,8 @@ class Judge:
     """
 
     def __init__(self, cell_type: Package, blasts: Sequence[Package], pool: BlastPool) -> None:
-        self._cell_type, self._blasts, self._pool = cell_type, tuple(blasts), pool
+        self._cell_type, self._blasts = for_inference(cell_type), tuple(for_inference(package) for package in blasts)
+        self._pool, self._lead = pool, blasts[0]
 
     @property
     def coarsest_um_per_px(self) -> float:
@@ -46,7 +48,7 @@ class Judge:
 
     @property
     def packages(self) -> tuple[Package, ...]:
-        """All networks at work, the differential's first."""
+        """All networks as they run, the differential's first."""
         return self._cell_type, *self._blasts
 
     def judge(
@@ -101,7 +103,7 @@ class Judge:
         self, crops: Sequence[Crop], masks: Sequence[CellMask], normaliser: Normaliser | None = None
     ) -> list[np.ndarray]:
         """Where the lead member of the blast ensemble looked: (S, S) float32 0 to 1 over its window, one a crop."""
-        lead = self._blasts[0]
+        lead = self._lead  # as it was loaded: gradients pass through it
         (images,) = network_pictures([lead.card.input], crops, masks, normaliser).values()
         return list(grad_cam(lead, images, lead.card.classes.index(BLAST)))
 

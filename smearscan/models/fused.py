@@ -1,0 +1,54 @@
+"""A trained network as it is run on a processor: batch norms folded away, kernels kept as they are multiplied.
+
+The same function but for rounding. Folding a norm into the convolution before it saves two passes over every feature
+map; kernels kept in bfloat16 need not be converted for every batch; and the activation compares bit patterns as
+integers, which is several times faster than comparing bfloat16 and gives the same. Gradients do not pass: explanations
+and training take the network as it was loaded.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.fx.experimental.optimization import fuse
+from torch.fx.proxy import TraceError
+
+from smearscan.models.infer import has_native_bfloat16
+from smearscan.models.packages import Package
+
+
+def for_inference(package: Package) -> Package:
+    """The package with its network rearranged for `infer` on this processor.
+
+    A network whose course depends on what it sees, or that chooses its own precision, cannot be rearranged and comes
+    back as it is: slower, with the same answers.
+    """
+    try:
+        # The tracer follows the attributes of what it is given, so that it must not be the caller's network.
+        network = fuse(copy.deepcopy(package.model), no_trace=False)
+    except (TraceError, ValueError):  # the second from a device or a precision that is chosen on the way
+        return package
+    is_bfloat16 = has_native_bfloat16() and not torch.cuda.is_available()
+    if is_bfloat16:
+        _keep_as_multiplied(network)
+    return Package(network.eval().requires_grad_(False).to(memory_format=torch.channels_last), package.card)
+
+
+class _BitwiseReLU(nn.Module):
+    """ReLU by comparing patterns: a negative number's sign bit makes its pattern a negative integer."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype != torch.bfloat16:
+            return x.relu()
+        return x.view(torch.int16).clamp_min(0).view(torch.bfloat16)
+
+
+def _keep_as_multiplied(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.to(torch.bfloat16)
+    for name, module in list(network.named_modules()):
+        if isinstance(module, nn.ReLU):
+            network.set_submodule(name, _BitwiseReLU())
