@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from smearscan.errors import WeightsError
 from smearscan.models.specs import PLAIN_BACKBONES
+
+#: timm's name for what replaces the source of its weights.
+_OVERLAY = "pretrained_cfg_overlay"
 
 
 def timm_backbone(name: str, pretrained: bool | str | Path = False, **kwargs: Any) -> nn.Module:
@@ -38,7 +41,10 @@ def timm_backbone(name: str, pretrained: bool | str | Path = False, **kwargs: An
             raise WeightsError(
                 f"{pretrained} is not there", f"supply timm's weights of {name!r} as safetensors or .pth"
             )
-        kwargs["pretrained_cfg_overlay"] = {"file": str(pretrained)}
+        kwargs[_OVERLAY] = {"file": str(pretrained)}
+    import torch
+
+    drawn_from = torch.random.get_rng_state()
     try:
         model = timm.create_model(name, pretrained=True, **kwargs)
     except (OSError, RuntimeError, ValueError, KeyError) as error:  # no network, no such file, another network's
@@ -46,7 +52,36 @@ def timm_backbone(name: str, pretrained: bool | str | Path = False, **kwargs: An
             f"the ImageNet weights of {name!r} could not be loaded: {type(error).__name__}: {error}",
             _remedy(name),
         ) from error
+    if unfilled := _unfilled(model, name, drawn_from, kwargs):
+        raise WeightsError(
+            f"the weights given for {name!r} are of another network: nothing for {unfilled[0]}"
+            + (f" and {len(unfilled) - 1} more" if unfilled[1:] else ""),
+            _remedy(name),
+        )
     return model
+
+
+def _unfilled(model: nn.Module, name: str, drawn_from: Tensor, kwargs: dict[str, Any]) -> list[str]:
+    """Kernels and matrices but the classifier's that are still as they were drawn: timm leaves out in silence."""
+    import timm
+    import torch
+
+    drawn_to = torch.random.get_rng_state()
+    torch.random.set_rng_state(drawn_from)
+    fresh: nn.Module = timm.create_model(name, pretrained=False, **{k: v for k, v in kwargs.items() if k != _OVERLAY})
+    torch.random.set_rng_state(drawn_to)
+    classifier = tuple(f"{part}." for part in _classifiers(model))
+    drawn = dict(fresh.named_parameters())
+    return [
+        key
+        for key, value in model.named_parameters()
+        if value.ndim >= 2 and not key.startswith(classifier) and torch.equal(value, drawn[key]) and value.any()
+    ]
+
+
+def _classifiers(model: nn.Module) -> tuple[str, ...]:
+    names = getattr(model, "pretrained_cfg", {}).get("classifier") or ()
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _remedy(name: str) -> str:

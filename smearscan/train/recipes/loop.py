@@ -175,7 +175,7 @@ class Trainer:
         self._train_mode()
         loader = DataLoader(self._images, batch_sampler=batches[state.batch :], num_workers=self._task.n_workers)
         for images, labels in loader:
-            rate = self._schedule.before_step(state.epoch * len(batches) + state.batch)
+            self._schedule.before_step(state.epoch * len(batches) + state.batch)
             self._step(images, labels)
             state.batch += 1
             done, total = state.epoch * len(batches) + state.batch, self._n_epochs * len(batches)
@@ -185,7 +185,8 @@ class Trainer:
                 raise KeyboardInterrupt
             if time.monotonic() - self._saved_at > _SAVE_EVERY_S:
                 self._save()
-        row = {"stage": state.stage, "epoch": state.epoch + 1, "rate": rate}
+        rate = float(self._optimiser.param_groups[0]["lr"])
+        row: dict[str, Any] = {"stage": state.stage, "epoch": state.epoch + 1, "rate": rate}
         row |= {"train_loss": state.loss_sum / state.n_seen, "train_accuracy": state.n_right / state.n_seen}
         loss, accuracy = self._place.agreed(self._validate() if self._place.is_first else None)
         row |= {"validation_loss": loss, "validation_accuracy": accuracy}

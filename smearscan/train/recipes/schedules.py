@@ -75,6 +75,8 @@ def _timm(optimiser: Optimizer, part: SchedulePart, warmup: int, steps_per_epoch
         every: Any = part.every_epochs * steps_per_epoch
         return StepLRScheduler(optimiser, every, part.factor, warmup_t=warmup, t_in_epochs=False)
     if part.kind == "polynomial":
-        n_steps = max(2, n_epochs * steps_per_epoch)
-        return PolyLRScheduler(optimiser, n_steps, part.power, warmup_t=warmup, t_in_epochs=False)
+        n_steps = max(2, n_epochs * steps_per_epoch - warmup)
+        return PolyLRScheduler(
+            optimiser, n_steps, part.power, warmup_t=warmup, warmup_prefix=warmup > 0, t_in_epochs=False
+        )
     return None

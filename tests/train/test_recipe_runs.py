@@ -1,0 +1,126 @@
+"""Every recipe of the papers runs from end to end on C-NMC under its real names: one epoch, all files, all figures.
+
+The images are drawn, but for the 42 real crops where they are; sizes are tiny, so nothing is said of accuracy.
+"""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from cnmc_stand_in import add_sample, draw_cell, make_cnmc
+
+from smearscan.cli.train import command
+from smearscan.models.packages import load_package
+from smearscan.train.recipes.load import list_recipes, load_recipe
+
+FIGURES = {"confusion.svg", "roc.svg", "reliability.svg"}
+TABLES = {"results.csv", "results.md", "predictions.csv", "recipe.json"}
+#: The smallest each network takes, so that all thirty-six run in minutes.
+TINY = ["epochs=1", "batch=16", "patience=1"]
+SLIM = {"ullah2021": ["options={width=0.125,hidden=16}"], "ullah2021_vgg16": ["options={width=0.125,hidden=16}"]}
+#: Every fold is trained where folds are the point; elsewhere one stands for all.
+ONE_FOLD = {"subjects-5"}
+BY_DEFAULT = {"ullah2021", "sajon2024_cnn"}
+
+
+@pytest.fixture(scope="module")
+def cnmc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = make_cnmc(tmp_path_factory.mktemp("cnmc"))
+    sample = Path(__file__).resolve().parents[3] / "shared" / "data" / "cnmc" / "sample"
+    if sample.is_dir():
+        assert add_sample(root, sample) == 42
+    return root
+
+
+@pytest.fixture(scope="module")
+def fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four classes of drawn fields under the names and numbers of Sajon's."""
+    root, rng = tmp_path_factory.mktemp("taleqani"), np.random.default_rng(0)
+    last = {"Benign": 504, "Early": 985, "Pre": 963, "Pro": 804}
+    for i, (name, n) in enumerate(last.items()):
+        (root / name).mkdir()
+        for number in range(1, n + 1, 24):
+            field = np.full((40, 40, 3), 150 + 25 * i, np.uint8) - draw_cell(i > 1, rng, 40) // 4
+            cv2.imwrite(str(root / name / f"WBC-{name}-{number:03d}.jpg"), field)
+    return root
+
+
+def _changes(name: str) -> list[str]:
+    recipe = load_recipe(name)
+    side = 80 if "inception" in recipe.network or "xception" in recipe.network else 32
+    changes = [*TINY, f"input.side_px={side}", *SLIM.get(name, [])]
+    if recipe.split.protocol in ONE_FOLD:
+        changes.append("split.fold=1")
+    if recipe.fixres:
+        changes += ["fixres.side_px=48", "fixres.epochs=1"]
+    return changes
+
+
+def _train(name: str, data: Path, out: Path, *more: str) -> None:
+    changes = [part for change in _changes(name) for part in ("--set", change)]
+    given = [name, "--data", str(data), "--out", str(out), "--from-scratch", "--device", "cpu", *changes, *more]
+    result = CliRunner().invoke(command, given, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.slow) for name in list_recipes()]
+)
+def test_a_recipe_runs_to_its_package_tables_and_figures(name: str, cnmc: Path, fields: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(name)
+    _train(name, fields if recipe.set == "taleqani" else cnmc, tmp_path)
+    folders = [path.parent for path in sorted(tmp_path.rglob("predictions.csv"))]
+    assert len(folders) == (6 if recipe.split.protocol == "ullah-7" else 1)
+    assert {path.name for path in tmp_path.iterdir()} >= TABLES - {"predictions.csv"}
+    for folder in folders:
+        names = {path.name for path in folder.iterdir()}
+        assert names >= FIGURES | {"predictions.csv", f"{name}.toml", f"{name}.safetensors"}
+        if not recipe.members:
+            assert names >= {"log.csv", "curves.png", "checkpoint.pt"}
+        assert ("submission.csv" in names) == bool(recipe.split.submit_parts)
+        card = load_package(str(folder / f"{name}.toml")).card
+        assert card.training["paper"] == recipe.paper
+        assert bool(card.validation.groups) == (recipe.set == "cnmc")
+    with (folders[0] / "predictions.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert rows and all(row["label"] and row["predicted"] for row in rows)
+
+
+def test_the_submission_holds_every_image_of_the_phase_without_labels(cnmc: Path, tmp_path: Path) -> None:
+    _train("liu2022", cnmc, tmp_path, "--set", "network=wtdfn_mobilenetv2")
+    with (tmp_path / "submission.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == 4
+    assert all(row["label"] == "" and row["predicted"] in ("hem", "all") for row in rows)
+
+
+@pytest.mark.slow
+def test_the_papers_own_order_of_copies_and_split_runs_and_is_marked_as_leaky(cnmc: Path, tmp_path: Path) -> None:
+    _train("jiang2021_tiny", cnmc, tmp_path, "--set", "split.protocol=copies-leaky", "--set", "split.fold=1")
+    assert "LEAKY" in (tmp_path / "results.md").read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_batch_and_end_with_one_package(fields: Path, tmp_path: Path) -> None:
+    changes = [part for change in _changes("sajon2024_cnn") for part in ("--set", change)]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    given = ["train", "sajon2024_cnn", "--data", str(fields), "--out", str(tmp_path), "--device", "cpu", *changes]
+    done = subprocess.run(
+        [*launch, "-m", "smearscan.cli.main", *given, "--threads", "1"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "results.md").is_file()
+    assert load_package(str(tmp_path / "sajon2024_cnn.toml")).card.classes == ("Benign", "Early", "Pre", "Pro")
+
+
+def test_the_recipes_are_listed_without_data() -> None:
+    result = CliRunner().invoke(command, ["--list"])
+    assert result.exit_code == 0
+    assert all(name in result.output for name in list_recipes())
