@@ -231,7 +231,8 @@ def _leaky(ratios: tuple[float, float, float]) -> Callable[[SampleSet, int, tupl
 
 
 def _all(sample_set: SampleSet, seed: int, alike: tuple[Sequence[str], ...]) -> list[Split]:
-    return [Split("", "all", (), (), _labelled(sample_set), note="everything is test: for a model trained elsewhere")]
+    # Kept-back labels are predicted too: that is what a submission is.
+    return [Split("", "all", (), (), sample_set.samples, note="everything is test: for a model trained elsewhere")]
 
 
 _PROTOCOLS: Mapping[str, Callable[[SampleSet, int, tuple[Sequence[str], ...]], list[Split]]] = MappingProxyType(
