@@ -7,7 +7,9 @@ detector over the regions searched, in the bare classifiers over the cells found
 `--truth` (x,y,width,height per leukocyte) adds recall and precision at IoU 0.5. `--baseline` times ultralytics tiled
 over full resolution (640 px, overlap 0.15) on a part of the scan and scales it up; its weights are random, only time
 is compared.
-One process, one thread.
+One process, one thread, after a small smear that is not counted, so that everything is loaded. Seconds are the
+processor's own (`process_time`), which other work on the machine disturbs less than the clock on the wall; that one is
+given too.
 """
 
 from __future__ import annotations
@@ -40,13 +42,13 @@ class Meter:
         @functools.wraps(inner)
         def timed(*arguments: Any, **named: Any) -> Any:
             self._depth += 1
-            start = time.perf_counter()
+            start = time.process_time()
             try:
                 return inner(*arguments, **named)
             finally:
                 self._depth -= 1
                 if self._depth == 0:
-                    self.seconds += time.perf_counter() - start
+                    self.seconds += time.process_time() - start
 
         setattr(owner, name, timed)
 
@@ -73,6 +75,7 @@ def screen_with_meters(scan: Path, preset: str) -> dict[str, float]:
     from smearscan.store.location import find_location
     from smearscan.store.state import open_state
     from smearscan.submission import gather
+    from smearscan.synth import write_smear
 
     settings = load_settings(preset)
     detector, judge, segmenter = (
@@ -88,17 +91,27 @@ def screen_with_meters(scan: Path, preset: str) -> dict[str, float]:
         classify.wrap(package.model, "forward")
     mask.wrap(segmenter.network, "forward")
     quiet = type("Quiet", (), {"update": staticmethod(lambda *a: None)})()
+
+    def screened(path: Path, folder: Path) -> Any:
+        state = open_state(find_location(str(folder / "state")))
+        return screen(gather([path]), settings, folder, preset, 1, quiet, state)
+
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        state = open_state(find_location(f"{folder}/state"))
-        result = screen(gather([scan]), settings, Path(folder), preset, 1, quiet, state)
-        total = time.perf_counter() - start
+        write_smear(Path(folder) / "small.tif", 1500, 1200, 1, mpp=0.2, cells_per_mm2=400.0)
+        screened(Path(folder) / "small.tif", Path(folder) / "small")
+    for meter in (decode, detect, classify, mask):
+        meter.seconds = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        start, start_wall = time.process_time(), time.perf_counter()
+        result = screened(scan, Path(folder))
+        total, wall = time.process_time() - start, time.perf_counter() - start_wall
     slide = result.slides[0]
     floor = decode.seconds + detect.seconds + classify.seconds
     gpx = slide.size.width * slide.size.height / 1e9
     return {
         "gigapixels": gpx, "film_mm2": slide.quality["film_mm2"], "n_cells": len(slide.cells),
-        "total_s": total, "decode_s": decode.seconds, "detector_s": detect.seconds, "classifiers_s": classify.seconds,
+        "total_s": total, "wall_s": wall,
+        "decode_s": decode.seconds, "detector_s": detect.seconds, "classifiers_s": classify.seconds,
         "mask_network_s": mask.seconds, "floor_s": floor, "ratio_to_floor": total / floor,
         "ratio_to_floor_with_mask_network": total / (floor + mask.seconds),
         "s_per_gigapixel": total / gpx, "cells_per_s": len(slide.cells) / total,
@@ -113,9 +126,9 @@ def detect_only(scan: Path, preset: str) -> tuple[float, list[Any]]:
     from smearscan.settings import load_settings
     from smearscan.spotting import spot_leukocytes
 
-    start = time.perf_counter()
+    start = time.process_time()
     found = spot_leukocytes(scan, load_settings(preset))
-    return time.perf_counter() - start, found
+    return time.process_time() - start, found
 
 
 def tiled_baseline(scan: Path) -> float:
@@ -135,10 +148,10 @@ def tiled_baseline(scan: Path) -> float:
         places = [(x, y) for y in range(0, size.height, step) for x in range(0, size.width, step)]
         chosen = np.random.default_rng(0).choice(len(places), min(SAMPLE_TILES, len(places)), replace=False)
         predict(slide.read(Box(0, 0, TILE_PX, TILE_PX)))
-        start = time.perf_counter()
+        start = time.process_time()
         for i in chosen:
             predict(slide.read(Box(*places[i], TILE_PX, TILE_PX))[..., ::-1])
-        return (time.perf_counter() - start) / len(chosen) * len(places)
+        return (time.process_time() - start) / len(chosen) * len(places)
 
 
 def score(found: list[Any], truth: Path) -> tuple[float, float]:

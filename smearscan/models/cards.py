@@ -5,9 +5,11 @@ A card is TOML under `configs/cards/`; an unknown key is an error, so that a mis
 
 from __future__ import annotations
 
+import copy
 import json
 import tomllib
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -173,12 +175,19 @@ def read_any_card(path: Path) -> Card:
 
 def _table(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        stat = path.stat()
+        # A card is read dozens of times in a run, and altered in none.
+        return copy.deepcopy(_parsed(path, stat.st_mtime_ns, stat.st_size))
     except FileNotFoundError:
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.toml"))) or "none here"
         raise WeightsError(f"there is no model card {path}", f"choose one of those beside it: {known}") from None
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise WeightsError(f"the model card {path} cannot be read: {error}", "install the package again") from error
+
+
+@lru_cache(maxsize=64)
+def _parsed(path: Path, mtime_ns: int, n_bytes: int) -> dict[str, Any]:
+    return tomllib.loads(path.read_text("utf-8"))
 
 
 def _validated(kind: type[C], table: Mapping[str, Any], path: Path) -> C:

@@ -72,11 +72,11 @@ def standardise(batch: torch.Tensor, card: InputCard) -> torch.Tensor:
     """Network input (N, 3, S, S) float32, channels last, of images (N, S, S, 3) uint8 or floating point in 0 to 1."""
     import torch
 
-    x = batch.permute(0, 3, 1, 2)
-    x = x.to(torch.float32) / 255 if batch.dtype == torch.uint8 else x.to(torch.float32)
-    mean = torch.tensor(card.mean, device=x.device)[:, None, None]
-    sd = torch.tensor(card.sd, device=x.device)[:, None, None]
-    return ((x - mean) / sd).contiguous(memory_format=torch.channels_last)
+    x = batch.to(torch.float32, copy=True)
+    if batch.dtype == torch.uint8:
+        x.div_(255)
+    x.sub_(torch.tensor(card.mean, device=x.device)).div_(torch.tensor(card.sd, device=x.device))
+    return x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 
 def has_native_bfloat16() -> bool:

@@ -12,19 +12,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _LOGGERS = ("tifffile", "PIL")
+#: With no handler at all, a logger would write to the terminal.
+_NOWHERE = logging.NullHandler()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Mute the warnings and loggers of tifffile and Pillow; what was set before is put back."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
-    before = [logger.level for logger in loggers]
+    before = [logger.propagate for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for logger in loggers:
-            logger.setLevel(logging.CRITICAL + 1)
+            # Not its level: setting one makes every logger of the process forget what it had worked out.
+            logger.propagate = False
+            logger.addHandler(_NOWHERE)
         try:
             yield
         finally:
-            for logger, level in zip(loggers, before, strict=True):
-                logger.setLevel(level)
+            for logger, was in zip(loggers, before, strict=True):
+                logger.propagate = was
+                logger.removeHandler(_NOWHERE)
