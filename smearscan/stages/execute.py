@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from smearscan.bound import bound
 from smearscan.errors import PermanentError, SlideError, SmearscanError, TransientError
 from smearscan.settings import Settings
 from smearscan.stages import flow, patient_stages, slide_stages
@@ -33,6 +34,8 @@ _STAGES: dict[str, Callable[[Job], Product]] = {
     "report": patient_stages.report,
     "export": patient_stages.export,
 }
+#: Outcome of a chunk that failed too often, in the log of work and as its slide's kind of error.
+QUARANTINED = "quarantined"
 #: Seconds before a chunk that failed, or met a full disk, is tried again; doubled each time.
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
 #: Seconds between looks for runs that came new.
@@ -51,6 +54,8 @@ class Worker:
         The only run to work on, for `smearscan screen`; None is every run on the queue.
     most_failures
         Times a chunk may fail before it is quarantined: its slide fails, the others go on.
+    takes_routine
+        False outside the night's window: stat work only.
     refusals
         Run id → why its chunks are left alone.
     """
@@ -59,6 +64,7 @@ class Worker:
     wanted: Wanted
     embedded_run: int | None = None
     most_failures: int = 3
+    takes_routine: bool = True
     refusals: dict[int, str] = field(default_factory=dict)
     _vetted_at: float = -_VET_EVERY_S
 
@@ -76,9 +82,9 @@ class Worker:
             If the database is away for longer than may be.
         """
         self._vet_runs()
-        claims = self.state.database.run(claim, self.wanted)
+        claims = self.state.database.run(claim, replace(self.wanted, takes_routine=self.takes_routine))
         if claims:
-            with beating(self.state, claims, self.wanted.lease_s):
+            with bound(**_numbers(claims)), beating(self.state, claims, self.wanted.lease_s):
                 self._do(claims)
         return len(claims)
 
@@ -102,22 +108,23 @@ class Worker:
         self.state.database.run(flow.record_work, claims, self.wanted.worker, seconds, n_slots, "done")
 
     def _put_back(self, claims: Sequence[Claim], error: Exception, trouble: str, is_failure: bool) -> None:
+        outcome = type(error).__name__[:32]
         for held in claims:
             wait = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** min(held.n_deliveries - 1, 10))
             if is_failure and len(claims) == 1 and held.n_failures + 1 >= self.most_failures:
                 self._quarantine(held, error, trouble)
+                outcome = QUARANTINED
                 continue
             log.warning("chunk %d (%s) is tried again in %.1f s: %s", held.id, held.stage, wait, type(error).__name__)
             self.state.database.run(flow.release, held, wait, trouble, is_failure)
-        outcome = type(error).__name__[:32]
         self.state.database.run(flow.record_work, claims, self.wanted.worker, 0.0, 0, outcome)
 
     def _quarantine(self, held: Claim, error: Exception, trouble: str) -> None:
-        log.error(
-            "chunk %d (%s) failed %d times and is put aside\n%s", held.id, held.stage, held.n_failures + 1, trouble
-        )
+        # Its words may name a file, and a file its patient: they stay with the chunk.
+        n = held.n_failures + 1
+        log.error("chunk %d (%s) failed %d times and is put aside", held.id, held.stage, n, exc_info=error)
         reason = f"unexpected {type(error).__name__}: {error}. Please report it with the log"
-        self.state.database.run(flow.fail, held, reason, "quarantined", trouble)
+        self.state.database.run(flow.fail, held, reason, QUARANTINED, trouble)
 
     def _give_up(self, claims: Sequence[Claim], error: SmearscanError) -> None:
         if len(claims) > 1:  # one of them is at fault: each is tried alone
@@ -151,6 +158,21 @@ class Worker:
 @lru_cache(maxsize=64)
 def _settings_of(text: str) -> Settings:
     return Settings.model_validate_json(text)
+
+
+def _numbers(claims: Sequence[Claim]) -> dict[str, int | str | tuple[int, ...] | None]:
+    """What the log says that work belongs to."""
+    if len(claims) == 1:
+        held = claims[0]
+        return {
+            "run": f"r{held.run_id}",
+            "slide": held.slide_row,
+            "patient": held.patient_row,
+            "stage": held.stage,
+            "chunk": held.id,
+        }
+    slides = {held.slide_row for held in claims if held.slide_row is not None}
+    return {"stage": claims[0].stage, "slides": tuple(sorted(slides)), "chunks": tuple(held.id for held in claims)}
 
 
 def _make(jobs: Sequence[Job]) -> list[Product]:

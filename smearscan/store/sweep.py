@@ -10,11 +10,13 @@ import os
 import socket
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, insert, or_, select, update
 
 from smearscan.store.clock import now
-from smearscan.store.schema import chunks
+from smearscan.store.schema import chunks, work
 
+#: Outcome of a chunk whose worker was lost, in the log of work.
+WORKER_LOST = "worker_lost"
 #: Longer than any lease, seconds.
 LONGEST_LEASE_S = 3600.0
 
@@ -54,9 +56,8 @@ def is_gone(worker: str) -> bool:
 def sweep(connection: Connection, most_losses: int, run_id: int | None = None) -> list[Swept]:
     """Make ready again what lost its worker; what lost `most_losses` of them is marked ``lost``, for the caller."""
     time = now(connection)
-    query = select(chunks.c.id, chunks.c.worker, chunks.c.lease_until, chunks.c.n_losses, chunks.c.n_deliveries).where(
-        chunks.c.status == "running"
-    )
+    columns = (chunks.c.id, chunks.c.run_id, chunks.c.stage, chunks.c.worker, chunks.c.lease_until, chunks.c.n_losses)
+    query = select(*columns, chunks.c.n_deliveries).where(chunks.c.status == "running")
     if run_id is not None:
         query = query.where(chunks.c.run_id == run_id)
     swept = []
@@ -72,6 +73,8 @@ def sweep(connection: Connection, most_losses: int, run_id: int | None = None) -
             .values(status=status, n_losses=n_losses, ready_at=time, lease_until=None)
         )
         if moved.rowcount:
+            lost = {"run_id": row.run_id, "stage": row.stage, "worker": row.worker, "at": time, "seconds": 0.0}
+            connection.execute(insert(work).values(**lost, n_chunks=1, n_items=0, outcome=WORKER_LOST))
             swept.append(Swept(row.id, row.worker, n_losses, status == "lost"))
     return swept
 
