@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from smearscan.models import load_card
-from smearscan.provenance import settings_digest, versions
+from smearscan.provenance import package_names, settings_digest, versions
 from smearscan.records import PatientResult, SlideResult
 from smearscan.report.atomic import make_folder, write_bytes
 from smearscan.report.content import RunInfo
@@ -66,8 +66,7 @@ def write_run(state: State, run_id: int, out: Path) -> Written:
 
 def describe_run(settings: Settings, preset: str, seconds: Mapping[str, float]) -> RunInfo:
     """Everything that decides the result: versions, settings, the cards of all packages in use."""
-    names = ["detector", "cellmask", settings.classify.cell_type, *settings.classify.blast]
-    cards = {name: load_card(name) for name in names}
+    cards = {name: load_card(name) for name in package_names(settings)}
     found = versions()
     return RunInfo(
         version=found["smearscan"],

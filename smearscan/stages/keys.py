@@ -14,6 +14,7 @@ from smearscan.aggregate import Validation
 from smearscan.cut_cells import asked_inputs, picture_key
 from smearscan.models import load_card
 from smearscan.pipeline import Chunk, SlidePlan
+from smearscan.provenance import package_names
 from smearscan.records import SlideSource
 from smearscan.settings import ClassifySettings, Settings
 from smearscan.store.artefacts import artefact_key
@@ -43,8 +44,7 @@ def identity(settings: Settings) -> str:
     WeightsError
         If a package that the settings name is not there.
     """
-    names = ["detector", "cellmask", settings.classify.cell_type, *settings.classify.blast]
-    return _digest([code_digest(), {name: load_card(name).sha256 for name in names}])
+    return _digest([code_digest(), {name: load_card(name).sha256 for name in package_names(settings)}])
 
 
 def survey_key(source: SlideSource, files: dict[str, str], settings: Settings) -> str:

@@ -11,7 +11,7 @@ from smearscan import __version__
 from smearscan.errors import SlideError
 from smearscan.records import SlideSource
 from smearscan.settings import Settings
-from smearscan.slide.content import stamp_files
+from smearscan.slide.content import Stamp, stamp_files
 from smearscan.stages.keys import identity
 from smearscan.stages.table import STAGES
 from smearscan.store.claims import ROUTINE
@@ -36,11 +36,11 @@ def new_run(
     WeightsError
         If the preset names a package that is not there.
     """
-    slides = [_slide(s) for s in submission.sources]
+    slides = [_slide(source, stamp=_stamp(source)) for source in submission.sources]
     slides += [_slide(r.source, r.reason) for r in submission.rejected]
     mine = identity(settings)
     table = settings.model_dump(mode="json")
-    stamps = [_stamp(source) for source in submission.sources]
+    stamps = [slide.stamp for slide in slides]
     reasons = [slide.reason for slide in slides]
     parts = [[slide.source for slide in slides], reasons, stamps, table, preset, mine, laboratory]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -60,9 +60,9 @@ def new_run(
     )
 
 
-def _slide(source: SlideSource, reason: str = "") -> NewSlide:
+def _slide(source: SlideSource, reason: str = "", stamp: Stamp | None = None) -> NewSlide:
     names = (_text(source.slide_id), _text(source.patient_id), _text(source.path))
-    return NewSlide(*names, _plain(source), _text(reason))
+    return NewSlide(*names, _plain(source), _text(reason), stamp)
 
 
 def _plain(source: SlideSource) -> dict[str, Any]:
@@ -75,8 +75,8 @@ def _text(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _stamp(source: SlideSource) -> list[Any]:
+def _stamp(source: SlideSource) -> Stamp | None:
     try:
         return stamp_files(source.paths)
-    except SlideError as error:
-        return [str(error)]
+    except SlideError:
+        return None  # the survey says by name what is wrong with it

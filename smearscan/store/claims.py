@@ -210,3 +210,14 @@ def _lease(connection: Connection, row: Row[Any], wanted: Wanted, time: float) -
         row.task,
         row.n_failures,
     )
+
+
+def count_ready(connection: Connection, queue: str, at_most: int) -> int:
+    """How many chunks of a queue could be claimed, counted no further than `at_most`."""
+    some = (
+        select(chunks.c.id)
+        .join(runs, runs.c.id == chunks.c.run_id)
+        .where(chunks.c.status == "ready", chunks.c.queue == queue, runs.c.state == "open", ~runs.c.is_embedded)
+        .limit(at_most)
+    )
+    return int(connection.execute(select(func.count()).select_from(some.subquery())).scalar_one())

@@ -110,19 +110,36 @@ def open_database(url: str, *, patience_s: float = PATIENCE_S) -> Database:
     return database
 
 
-def _engine(url: str) -> Engine:
+def parse_address(url: str) -> sqlalchemy.URL:
+    """An address of a database that is supported.
+
+    Raises
+    ------
+    SettingsError
+        If it is none.
+    """
     try:
         parsed = sqlalchemy.make_url(url)
     except sqlalchemy.exc.ArgumentError as error:
         raise SettingsError(f"{url!r} is no database address", "name a folder, or postgresql://…") from error
-    if parsed.get_backend_name() == "postgresql":
-        return _postgresql(parsed)
-    if parsed.get_backend_name() == "sqlite":
-        return _sqlite(parsed)
-    raise SettingsError(f"{parsed.get_backend_name()} is not supported", "use a folder (SQLite) or postgresql://…")
+    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise SettingsError(f"{parsed.get_backend_name()} is not supported", "use a folder (SQLite) or postgresql://…")
+    return parsed
 
 
-def _postgresql(url: sqlalchemy.URL) -> Engine:
+def _engine(url: str) -> Engine:
+    parsed = parse_address(url)
+    return _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else postgresql_engine(parsed)
+
+
+def postgresql_engine(url: sqlalchemy.URL) -> Engine:
+    """An engine that finds out by itself when the server was restarted.
+
+    Raises
+    ------
+    SettingsError
+        If the driver is not installed.
+    """
     try:
         import psycopg  # noqa: F401
     except ImportError as error:

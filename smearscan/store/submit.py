@@ -14,13 +14,14 @@ from smearscan.store.schema import chunks, laboratories, patients, runs, slides
 
 @dataclass(frozen=True, slots=True)
 class NewSlide:
-    """A slide of a submission; one with a `reason` was refused before a pixel was read."""
+    """A slide of a submission, with the stamp of its files; one with a `reason` was refused before a pixel was read."""
 
     slide_id: str
     patient_id: str
     path: str
     source: Mapping[str, Any]
     reason: str = ""
+    stamp: list[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ def _add_slides(
             "slide_id": slide.slide_id,
             "path": slide.path,
             "source": dict(slide.source),
+            "stamp": slide.stamp,
             "state": "failed" if slide.reason else "waiting",
             "reason": slide.reason,
             "error": "rejected" if slide.reason else "",

@@ -1,0 +1,1 @@
+"""The queue's commands, added to `smearscan` by entry points: thin."""

@@ -1,0 +1,28 @@
+"""`smearscan export`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from smearscan.cli.state import open_given, state_option
+
+
+@click.command("export")
+@click.argument("run", default="last")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the report and the tables.")
+@state_option
+def command(run: str, out: Path, state: str | None) -> None:
+    """Write the files of a run, the same as `smearscan screen` writes: RUN is its name, or `last`."""
+    from smearscan.stages.export import write_run
+    from smearscan.store.runs import find_run
+
+    opened = open_given(state)
+    found = opened.database.run(find_run, run)
+    written = write_run(opened, found.id, out)
+    if found.state == "open":
+        click.echo(f"run {found.name} is not done: slides that were not screened yet stand as failed", err=True)
+    click.echo(f"report: {written.index}")
+    sys.exit(1 if written.n_failed or found.state != "done" else 0)

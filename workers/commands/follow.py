@@ -1,0 +1,38 @@
+"""Wait for a run on a terminal or in a log."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from smearscan.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from smearscan.store.state import State
+
+_LOOK_S = 0.5
+
+
+def follow(state: State, run_id: int) -> int:
+    """Show progress until a run is over.
+
+    Returns
+    -------
+    int
+        0 if every slide succeeded, else 1.
+    """
+    from smearscan.stages.progress import run_progress
+
+    with Progress("screening") as bar:
+        while True:
+            progress = state.database.run(run_progress, run_id)
+            ended = progress.n_done + progress.n_failed
+            note = f"{ended} of {progress.n_slides} slides, {progress.n_cells:,} cells"
+            bar.update(progress.fraction * progress.n_slides, progress.n_slides, note)
+            if progress.is_over:
+                break
+            time.sleep(_LOOK_S)
+    click.echo(f"{progress.state}: {progress.n_done} slides done, {progress.n_failed} failed")
+    return 0 if progress.state == "done" and not progress.n_failed else 1

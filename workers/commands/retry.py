@@ -1,0 +1,33 @@
+"""`smearscan retry`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from smearscan.cli.state import state_option
+from workers.commands.options import location
+
+
+@click.command("retry")
+@click.argument("run", default="last")
+@click.option("--wait", is_flag=True, help="Wait until it is done; exit 0 only if every slide succeeded.")
+@state_option
+def command(run: str, wait: bool, state: str | None) -> None:
+    """Try the failed and quarantined slides of a run again, and those alone; RUN is its name, or `last`."""
+    from smearscan.stages.table import STAGES
+    from smearscan.store.runs import find_run, retry
+    from smearscan.store.state import open_state
+    from workers.app import make_app
+    from workers.commands.follow import follow
+    from workers.wake import wake
+
+    where = location(state)
+    opened = open_state(where, patience_s=10.0)
+    found = opened.database.run(find_run, run)
+    n = opened.database.run(retry, found.id, STAGES["survey"].chunk(), STAGES["aggregate"].chunk())
+    click.echo(f"run {found.name}: {n} slides are tried again")
+    wake(make_app(where), opened)
+    if wait:
+        sys.exit(follow(opened, found.id))

@@ -1,0 +1,74 @@
+"""`smearscan status`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from smearscan.cli.state import open_given, state_option
+
+if TYPE_CHECKING:
+    from smearscan.stages.status import RunStatus, WorkerStatus
+    from smearscan.store.state import State
+
+
+@click.command("status")
+@click.argument("run", required=False)
+@click.option("--follow", "is_followed", is_flag=True, help="Say it again every few seconds until the run is over.")
+@state_option
+def command(run: str | None, is_followed: bool, state: str | None) -> None:
+    """Say how far runs are, what failed and why: RUN is a name, or `last`; all that are open unless said."""
+    opened = open_given(state)
+    while True:
+        found, heard = _read(opened, run)
+        click.echo("\n\n".join(_lines(one) for one in found) or "no run yet")
+        click.echo(_worker_lines(heard))
+        if not is_followed or all(one.progress.is_over for one in found):
+            return
+        time.sleep(5.0)
+        click.echo("")
+
+
+def _read(opened: State, name: str | None) -> tuple[list[RunStatus], list[WorkerStatus]]:
+    from smearscan.stages.status import run_status, workers_heard_of
+    from smearscan.store.runs import find_run, open_runs
+
+    with opened.database.transaction() as connection:
+        runs = [find_run(connection, name)] if name else open_runs(connection)
+        return [run_status(connection, run) for run in runs], workers_heard_of(connection)
+
+
+def _lines(status: RunStatus) -> str:
+    run, progress = status.run, status.progress
+    what = "stat" if run.priority == 0 else "routine"
+    lines = [
+        f"run {run.name} ({what}, {run.laboratory}): {progress.state}, {progress.fraction:.0%}; "
+        f"{progress.n_done} of {progress.n_slides} slides done, {progress.n_failed} failed; "
+        f"{progress.n_reported} of {progress.n_patients} patients reported; {progress.n_cells:,} cells"
+    ]
+    if not progress.is_over:
+        rate = f"{status.cells_per_s:.1f} cells/s" if status.cells_per_s else "no cell judged lately"
+        left = "no estimate yet" if status.seconds_left is None else f"about {_span(status.seconds_left)} left"
+        lines.append(f"  {rate}; {left}")
+    lines += [
+        f"  {stage.name:<10} ready {stage.n_ready:>6}  running {stage.n_running:>4}  done {stage.n_done:>6}"
+        f"  (found made {stage.n_reused})  failed {stage.n_failed}"
+        for stage in status.stages
+    ]
+    lines += [f"  failed: {failure.slide_id}: {failure.reason}" for failure in status.failures]
+    if status.n_failures_hidden > 0:
+        lines.append(f"  and {status.n_failures_hidden} more failed slides, see slides.csv of `smearscan export`")
+    return "\n".join(lines)
+
+
+def _worker_lines(heard: list[WorkerStatus]) -> str:
+    lines = [f"{len(heard)} worker processes heard of lately"]
+    lines += [f"  {worker.name} ({worker.device}) refuses: {worker.refuses}" for worker in heard if worker.refuses]
+    return "\n".join(lines)
+
+
+def _span(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min" if minutes else "a minute"

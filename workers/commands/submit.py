@@ -1,0 +1,62 @@
+"""`smearscan submit`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from smearscan.cli.state import state_option
+from workers.commands.options import location
+
+
+@click.command("submit")
+@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--worksheet", type=click.Path(path_type=Path), help="CSV that names the patient of each slide.")
+@click.option("--patient", metavar="ID", help="All inputs are slides of this patient.")
+@click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
+@click.option("--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel, instead of what the files say.")
+@click.option("--priority", type=click.Choice(["stat", "routine"]), default="routine", show_default=True)
+@click.option("--laboratory", default="laboratory", show_default=True, help="Whose batch it is; they share fairly.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write the files into when the run is done.")
+@click.option("--wait", is_flag=True, help="Wait until the run is done; exit 0 only if every slide succeeded.")
+@state_option
+def command(
+    inputs: tuple[Path, ...], worksheet: Path | None, patient: str | None, preset: str, mpp: float | None,
+    priority: str, laboratory: str, out: Path | None, wait: bool, state: str | None,
+) -> None:  # fmt: skip
+    """Put smears on the queue: INPUTS are files, or folders of files, as for `smearscan screen`."""
+    from smearscan.settings import load_settings
+    from smearscan.stages.submission import new_run
+    from smearscan.store.claims import ROUTINE, STAT
+    from smearscan.store.state import open_state
+    from smearscan.store.submit import renamed_patients, submit
+    from smearscan.submission import gather
+    from workers.app import make_app
+    from workers.commands.follow import follow
+    from workers.wake import wake
+
+    if not inputs and worksheet is None:
+        raise click.UsageError("name smears to screen, or a --worksheet that does")
+    if worksheet is not None and patient is not None:
+        raise click.UsageError("--patient and --worksheet both name patients: use one")
+    where = location(state)
+    opened = open_state(where, patience_s=10.0)
+    submission = gather([path.absolute() for path in inputs], worksheet and worksheet.absolute(), patient, mpp)
+    new = new_run(
+        submission, load_settings(preset), preset, laboratory=laboratory,
+        priority=STAT if priority == "stat" else ROUTINE, out=str(out.absolute()) if out else "",
+    )  # fmt: skip
+    for path, now, before in opened.database.run(renamed_patients, new):
+        click.echo(f"warning: {path} was submitted as patient {before} before, now as {now}", err=True)
+    run_id, is_new = opened.database.run(submit, new)
+    for slide in new.slides:
+        if slide.reason:
+            click.echo(f"failed: {slide.slide_id}: {slide.reason}", err=True)
+    wake(make_app(where), opened)
+    said = f"run r{run_id}: {len(new.slides)} slides"
+    click.echo(said if is_new else f"{said}, submitted before: nothing is done twice")
+    if wait:
+        sys.exit(follow(opened, run_id))
+    sys.exit(1 if any(slide.reason for slide in new.slides) else 0)

@@ -1,0 +1,93 @@
+"""`smearscan watch`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from smearscan.cli.state import state_option
+from workers.commands.options import location, log_json_option
+
+if TYPE_CHECKING:
+    from smearscan.slide.content import Stamp
+    from smearscan.store.state import State
+
+
+@click.command("watch")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--worksheet", type=click.Path(path_type=Path), help="CSV that names patients; read again at every look.")
+@click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
+@click.option("--priority", type=click.Choice(["stat", "routine"]), default="routine", show_default=True)
+@click.option("--laboratory", default="laboratory", show_default=True, help="Whose batch it is; they share fairly.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder in which each run gets a folder for its files.")
+@click.option("--every", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Seconds between looks.")
+@click.option("--settle", type=click.FloatRange(min=0), default=30.0, show_default=True,
+              help="Seconds that a file must not change before it is taken for finished.")  # fmt: skip
+@log_json_option
+@state_option
+def command(
+    folder: Path, worksheet: Path | None, preset: str, priority: str, laboratory: str, out: Path | None, every: float,
+    settle: float, log_json: bool, state: str | None,
+) -> None:  # fmt: skip
+    """Submit the slides that appear in FOLDER, once each is written to its end; runs until told to stop.
+
+    With a worksheet a patient is submitted when all slides listed for them are there; without one each file is a
+    patient of its own. A slide that is replaced later is submitted again.
+    """
+    from smearscan.settings import load_settings
+    from smearscan.stages.submission import new_run
+    from smearscan.store.claims import ROUTINE, STAT
+    from smearscan.store.state import open_state
+    from smearscan.store.submit import submit
+    from workers.app import make_app
+    from workers.logs import set_up
+    from workers.wake import wake
+    from workers.watch import Watch
+
+    set_up(log_json)
+    where = location(state)
+    opened, app, settings = open_state(where), make_app(where), load_settings(preset)
+    watch = Watch(folder.absolute(), worksheet and worksheet.absolute(), settle, _submitted(opened, laboratory))
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    while not over.wait(every):
+        submission = watch.look()
+        if submission is None:
+            continue
+        new = new_run(
+            submission, settings, preset, laboratory=laboratory, priority=STAT if priority == "stat" else ROUTINE
+        )
+        run_id, is_new = opened.database.run(submit, new)
+        if out is not None and is_new:
+            opened.database.run(_write_into, run_id, str(out.absolute() / f"r{run_id}"))
+        wake(app, opened)
+        click.echo(f"run r{run_id}: {len(submission.sources)} slides", err=True)
+
+
+def _submitted(opened: State, laboratory: str) -> dict[str, Stamp]:
+    """Stamps of the slides that earlier watches submitted, so that a restart submits nothing twice."""
+    from sqlalchemy import select
+
+    from smearscan.store.schema import runs, slides
+
+    query = (
+        select(slides.c.path, slides.c.stamp)
+        .join(runs, runs.c.id == slides.c.run_id)
+        .where(runs.c.laboratory == laboratory, slides.c.stamp.is_not(None), runs.c.state != "cancelled")
+        .order_by(slides.c.id)
+    )
+    with opened.database.transaction() as connection:
+        return {row.path: row.stamp for row in connection.execute(query) if row.stamp}
+
+
+def _write_into(connection, run_id: int, folder: str) -> None:  # type: ignore[no-untyped-def]
+    from sqlalchemy import update
+
+    from smearscan.store.schema import runs
+
+    connection.execute(update(runs).where(runs.c.id == run_id).values(out=folder))

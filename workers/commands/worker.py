@@ -1,0 +1,43 @@
+"""`smearscan worker`."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import click
+
+from smearscan.cli.state import state_option
+from workers.commands.options import lease_option, location, log_json_option, window_option
+
+_QUEUES = ("cpu", "gpu", "io")
+
+
+@click.command("worker")
+@click.option("--queue", "queues", multiple=True, type=click.Choice(_QUEUES), help="Queue to serve; all unless said.")
+@click.option("--processes", type=click.IntRange(min=1), help="Processes; one for gpu alone, else one a core.")
+@click.option("--name", default="worker", show_default=True, help="Its name on this machine.")
+@lease_option
+@window_option
+@log_json_option
+@state_option
+def command(
+    queues: tuple[str, ...], processes: int | None, name: str, lease: float, window: str | None, log_json: bool,
+    state: str | None,
+) -> None:  # fmt: skip
+    """Work on the chunks of a queue until told to stop."""
+    from smearscan.store.state import open_state
+    from workers.app import make_app
+    from workers.logs import set_up
+    from workers.tasks import Shift, add_tasks
+    from workers.window import Window
+
+    set_up(log_json)
+    where = location(state)
+    open_state(where, patience_s=5.0).database.close()  # says now what is wrong with it; each process opens its own
+    served = queues or _QUEUES
+    app = make_app(where)
+    add_tasks(app, Shift(where, served, lease, Window.parse(window)))
+    n = processes or (1 if served == ("gpu",) else len(os.sched_getaffinity(0)))
+    arguments = ["worker", "-P", "prefork", "-c", str(n), "-Q", ",".join(served), "-n", f"{name}@{platform.node()}"]
+    app.worker_main([*arguments, "-l", "WARNING", "--without-gossip", "--without-mingle"])

@@ -1,0 +1,81 @@
+"""The sweeper: gives back what lost workers had, wakes workers where work waits, removes old artefacts.
+
+Any number may run; one is enough. It holds nothing in memory, so that killing it loses nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+
+from celery import Celery
+
+from smearscan.errors import TransientError
+from smearscan.local import fail_lost
+from smearscan.stages.retention import Retention, remove_old
+from smearscan.store.location import Location
+from smearscan.store.state import State, open_state
+from smearscan.store.sweep import lost_chunks, sweep
+from workers.app import make_app
+from workers.wake import wake
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeping:
+    """How often, how patient, and what is kept.
+
+    Attributes
+    ----------
+    every_s
+        Seconds between rounds.
+    most_losses
+        Workers that a chunk may lose before it is quarantined: machines die, a chunk that kills them is rare.
+    retention
+        Age and size of artefacts kept; results are always kept.
+    tidy_every_s
+        Seconds between looks for old artefacts.
+    """
+
+    every_s: float = 1.0
+    most_losses: int = 20
+    retention: Retention = field(default_factory=Retention)
+    tidy_every_s: float = 600.0
+
+
+def run_sweeper(location: Location, sweeping: Sweeping, over: threading.Event | None = None) -> None:
+    """Sweep until told to stop by a signal, or by `over`."""
+    over = over or _until_signal()
+    app, state = make_app(location), open_state(location, patience_s=5.0)
+    tidied = time.monotonic()
+    while not over.wait(sweeping.every_s):
+        try:
+            sweep_once(app, state, sweeping.most_losses)
+            if time.monotonic() - tidied > sweeping.tidy_every_s:
+                tidied = time.monotonic()
+                remove_old(state, sweeping.retention)
+        except TransientError as error:
+            log.warning("%s", error)
+
+
+def sweep_once(app: Celery, state: State, most_losses: int) -> None:
+    """One round."""
+    with state.database.transaction() as connection:
+        swept = sweep(connection, most_losses)
+        lost = lost_chunks(connection)
+    for chunk in swept:
+        log.warning("chunk %d lost its worker %s (%d times)", chunk.chunk_id, chunk.worker, chunk.n_losses)
+    for chunk_id in lost:
+        fail_lost(state, chunk_id, most_losses)
+    wake(app, state)
+
+
+def _until_signal() -> threading.Event:
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    return over
