@@ -13,14 +13,22 @@ import numpy as np
 
 from smearscan.crops import cut_crops, in_bands, segment_cells, shipped_segmenter
 from smearscan.crops.cut import SIZE_PX
+from smearscan.crops.fields import field_windows
 from smearscan.cut_cells import asked_inputs, crop_side_px
+from smearscan.geometry import Size
 from smearscan.judge import load_judge
+from smearscan.models.field_subtypes import FieldSubtypes, field_subtypes, subtype_card
 from smearscan.records import Crop, PatientResult, Scale
 from smearscan.report.content import CellImage, ReportImages, Thumbnail
 from smearscan.report.gallery import choose_gallery
-from smearscan.report.identity import CellKey, NumberedCell
+from smearscan.report.identity import CellKey, NumberedCell, is_called_blast
 from smearscan.settings import Settings
 from smearscan.slide import Slide, open_slide
+
+#: Flags of patients whose suspect fields are looked at: elsewhere what was called a blast is mostly none.
+_SUSPECT = frozenset({"review", "work_up", "acute_range"})
+#: Side of a field as it is read, px: that of the fields the network was trained on.
+_FIELD_PX = 224
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,7 @@ def take_pictures(job: PictureJob) -> ReportImages:
     thumbnails: dict[tuple[str, str], Thumbnail] = {}
     crops: dict[CellKey, Crop] = {}
     judged: dict[CellKey, Crop] = {}
+    fields: list[np.ndarray] = []
     wanted, side_px = set(choice.attention), crop_side_px(asked_inputs(job.settings.classify))
     for image, shown in cells.items():
         field = slides[image[0]].field_named(image[1])
@@ -49,9 +58,27 @@ def take_pictures(job: PictureJob) -> ReportImages:
             crops |= _cut(slide, field.scale, shown, SIZE_PX)
             # Attention is that over the picture the networks saw, not over the finer one for the eye.
             judged |= _cut(slide, field.scale, [cell for cell in shown if cell.key in wanted], side_px)
+            fields += _suspect_fields(slide, field.scale, shown, _n_fields(job) - len(fields))
     attention = _attention([judged[key] for key in choice.attention], choice.attention, job.settings)
     gallery = {key: CellImage(crop.pixels, crop.um_per_px, attention.get(key)) for key, crop in crops.items()}
-    return ReportImages(thumbnails, gallery)
+    return ReportImages(thumbnails, gallery, _subtypes(fields))
+
+
+def _n_fields(job: PictureJob) -> int:
+    return job.settings.report.max_subtype_fields if job.patient.flag in _SUSPECT else 0
+
+
+def _suspect_fields(slide: Slide, scale: Scale, shown: Sequence[NumberedCell], limit: int) -> list[np.ndarray]:
+    """Fields around the cells called blasts, likeliest first, (224, 224, 3) uint8 RGB."""
+    if limit <= 0:
+        return []
+    centres = [numbered.cell.detection.box.centre for numbered in shown if is_called_blast(numbered.cell)]
+    windows = field_windows(centres, slide.info.size, scale, subtype_card().input.window_um, limit)
+    return [slide.read(window, Size(_FIELD_PX, _FIELD_PX)) for window in windows]
+
+
+def _subtypes(fields: Sequence[np.ndarray]) -> FieldSubtypes | None:
+    return field_subtypes(fields) if fields else None
 
 
 def _thumbnail(slide: Slide, max_side: int) -> Thumbnail:

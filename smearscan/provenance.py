@@ -15,6 +15,12 @@ _LIBRARIES = ("numpy", "opencv-python", "openslide-python", "pillow", "scikit-im
               "tifffile", "imagecodecs", "timm", "torch", "torchvision", "ultralytics")  # fmt: skip
 
 
+def package_names(settings: Settings) -> list[str]:
+    """All trained packages that a run with these settings uses."""
+    names = ["detector", "cellmask", settings.classify.cell_type, *settings.classify.blast]
+    return [*names, "subtype"] if settings.report.max_subtype_fields else names
+
+
 def settings_digest(settings: Settings) -> str:
     """SHA-256 over every setting, in an order that does not depend on the file's."""
     text = json.dumps(settings.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))

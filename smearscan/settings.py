@@ -109,6 +109,9 @@ class ReportSettings(_Stage):
     max_gallery_cells: int = Field(200, ge=1, description="a report opens at once")
     max_attention_cells: int = Field(24, ge=0, description="attention maps drawn")
     thumbnail_px: int = Field(900, ge=100, description="longer side of the slide's thumbnail, px")
+    max_subtype_fields: int = Field(
+        12, ge=0, description="fields around suspect cells judged as a whole; 0: the report says nothing of subtypes"
+    )
 
 
 class Settings(_Stage):

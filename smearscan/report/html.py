@@ -22,6 +22,7 @@ from smearscan.report.content import Content, ReportImages, RunInfo, build_conte
 from smearscan.report.identity import CellKey
 from smearscan.report.model_cards import view_card
 from smearscan.report.names import report_names
+from smearscan.report.subtypes import view_subtypes
 from smearscan.settings import Settings
 
 #: Characters of data URIs: gallery, attention, thumbnails. With the text the file stays under 10 MB.
@@ -55,7 +56,8 @@ def render_report(patient: PatientResult, run: RunInfo, report_images: ReportIma
         ),
         "histogram": plots.probability_histogram(content.judged_probabilities),
     }
-    return _fill("report.html.j2", content=content, pictures=pictures, drawn=drawn, cards=cards)
+    subtypes = view_subtypes(report_images.subtypes)
+    return _fill("report.html.j2", content=content, pictures=pictures, drawn=drawn, cards=cards, subtypes=subtypes)
 
 
 def render_index(patients: Sequence[PatientResult], names: Mapping[str, str], run: RunInfo, settings: Settings) -> str:

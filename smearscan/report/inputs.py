@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from smearscan.models.field_subtypes import FieldSubtypes
 from smearscan.report.identity import CellKey
 
 
@@ -43,11 +44,12 @@ class ReportImages:
     """Pictures of a report.
 
     `thumbnails` by (slide_id, field name; "" for a scan), `gallery` by (slide_id, cell_id). What is
-    missing is shown as missing.
+    missing is shown as missing. `subtypes` is what the fields around the suspect cells look like; None says nothing.
     """
 
     thumbnails: Mapping[tuple[str, str], Thumbnail] = field(default_factory=dict)
     gallery: Mapping[CellKey, CellImage] = field(default_factory=dict)
+    subtypes: FieldSubtypes | None = None
 
 
 @dataclass(frozen=True, slots=True)
