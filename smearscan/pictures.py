@@ -20,13 +20,13 @@ from smearscan.judge import load_judge
 from smearscan.models.field_subtypes import FieldSubtypes, field_subtypes, subtype_card
 from smearscan.records import Crop, PatientResult, Scale
 from smearscan.report.content import CellImage, ReportImages, Thumbnail
-from smearscan.report.gallery import choose_gallery
+from smearscan.report.gallery import GalleryChoice, choose_gallery
 from smearscan.report.identity import CellKey, NumberedCell, is_called_blast
 from smearscan.settings import Settings
 from smearscan.slide import Slide, open_slide
 
-#: Flags of patients whose suspect fields are looked at: elsewhere what was called a blast is mostly none.
-_SUSPECT = frozenset({"review", "work_up", "acute_range"})
+#: Fewer cells called blasts are as many as blast-free smears have: their fields are not looked at.
+_FEWEST_SUSPECT = 3
 #: Side of a field as it is read, px: that of the fields the network was trained on.
 _FIELD_PX = 224
 
@@ -58,14 +58,16 @@ def take_pictures(job: PictureJob) -> ReportImages:
             crops |= _cut(slide, field.scale, shown, SIZE_PX)
             # Attention is that over the picture the networks saw, not over the finer one for the eye.
             judged |= _cut(slide, field.scale, [cell for cell in shown if cell.key in wanted], side_px)
-            fields += _suspect_fields(slide, field.scale, shown, _n_fields(job) - len(fields))
+            fields += _suspect_fields(slide, field.scale, shown, _n_fields(job, choice) - len(fields))
     attention = _attention([judged[key] for key in choice.attention], choice.attention, job.settings)
     gallery = {key: CellImage(crop.pixels, crop.um_per_px, attention.get(key)) for key, crop in crops.items()}
     return ReportImages(thumbnails, gallery, _subtypes(fields))
 
 
-def _n_fields(job: PictureJob) -> int:
-    return job.settings.report.max_subtype_fields if job.patient.flag in _SUSPECT else 0
+def _n_fields(job: PictureJob, choice: GalleryChoice) -> int:
+    n_suspect = sum(is_called_blast(numbered.cell) for numbered in choice.cells)
+    is_suspect = job.patient.flag != "clear" and n_suspect >= _FEWEST_SUSPECT
+    return job.settings.report.max_subtype_fields if is_suspect else 0
 
 
 def _suspect_fields(slide: Slide, scale: Scale, shown: Sequence[NumberedCell], limit: int) -> list[np.ndarray]:
