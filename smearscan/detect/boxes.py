@@ -61,16 +61,18 @@ def keep_best(corners: np.ndarray, scores: np.ndarray, iou: float) -> list[int]:
     order = np.lexsort((corners[:, 3], corners[:, 2], corners[:, 0], corners[:, 1], -scores))
     side = max(1.0, float((corners[:, 2:] - corners[:, :2]).max()))
     boxes: list[list[float]] = corners.tolist()  # plain numbers: single ones are read ten times as fast as an array's
-    grid: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    # Few boxes stay of many: each that does is written down in all the places from which it can be reached.
+    reach: defaultdict[tuple[int, int], list[list[float]]] = defaultdict(list)
     kept: list[int] = []
     for i in order.tolist():
         box = boxes[i]
         column, row = int(box[0] // side), int(box[1] // side)
-        near = (grid.get((column + dc, row + dr), ()) for dc in (-1, 0, 1) for dr in (-1, 0, 1))
-        if any(_is_same_cell(boxes[j], box, iou) for found in near for j in found):
+        if any(_is_same_cell(other, box, iou) for other in reach.get((column, row), ())):
             continue
         kept.append(i)
-        grid[column, row].append(i)
+        for dc in (-1, 0, 1):
+            for dr in (-1, 0, 1):
+                reach[column + dc, row + dr].append(box)
     return kept
 
 

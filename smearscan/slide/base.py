@@ -140,6 +140,14 @@ def _resample(pixels: np.ndarray, size: Size) -> np.ndarray:
         return np.ascontiguousarray(pixels)
     import cv2
 
-    shrinks = width >= size.width and height >= size.height
-    # INTER_AREA averages every source pixel: no aliasing of red-cell rims into false texture.
-    return cv2.resize(pixels, tuple(size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    if width < size.width or height < size.height:
+        return cv2.resize(pixels, tuple(size), interpolation=cv2.INTER_CUBIC)
+    # INTER_AREA averages every source pixel: no aliasing of red-cell rims into false texture. By whole factors it is
+    # several times faster, so that the rest of the factor, below one and a half, is interpolated first: on smears the
+    # result is the same to a fifth of a grey level on average.
+    columns, rows = width // size.width, height // size.height
+    if min(columns, rows) > 1:
+        whole = (columns * size.width, rows * size.height)
+        if whole != (width, height):
+            pixels = cv2.resize(pixels, whole, interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(pixels, tuple(size), interpolation=cv2.INTER_AREA)
