@@ -17,6 +17,7 @@ _COMMANDS = {
     "models": ("smearscan.cli.models", "List networks and trained packages, show a model card."),
     "train": ("smearscan.cli.train", "Train a recipe of a paper on a labelled set."),
     "evaluate": ("smearscan.cli.evaluate", "Measure trained models on a labelled set: tables, intervals, figures."),
+    "explain": ("smearscan.cli.explain", "Draw where trained models look: Grad-CAM, attention, maps."),
     "data": ("smearscan.cli.data", "Check a labelled set on disk, list the sets that are known."),
     "doctor": ("smearscan.cli.doctor", "Say what is installed, what is missing, and the remedy."),
 }
