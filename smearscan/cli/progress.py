@@ -34,6 +34,7 @@ class Progress:
     def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._what, self._clock = what, clock
         self._start = self._last = clock()
+        self._has_ended = False
         self._bar: Any = None
         self._task: Any = None
 
@@ -62,9 +63,10 @@ class Progress:
             self._bar.update(self._task, completed=round(done), total=round(total), note=note)
             return
         now = self._clock()
-        if now - self._last < _LOG_EVERY_S and done < total:
+        is_end = done >= total
+        if now - self._last < _LOG_EVERY_S and (not is_end or self._has_ended):
             return
-        self._last = now
+        self._last, self._has_ended = now, is_end
         elapsed = now - self._start
         left = f", about {_minutes(elapsed * (total - done) / done)} left" if 0 < done < total else ""
         click.echo(
