@@ -9,8 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as StillBusy
+from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -51,8 +50,7 @@ class StateCollector(Collector):
     def __init__(self, database: Database, patience_s: float = _PATIENCE_S) -> None:
         self._database, self._patience_s = database, patience_s
         self._reader = FigureReader()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="figures")
-        self._pending: Future[tuple[Figures, float]] | None = None
+        self._pending: _Reading | None = None
         self._lock = threading.Lock()
         self._was_up = True
 
@@ -69,35 +67,44 @@ class StateCollector(Collector):
             yield GaugeMetricFamily("smearscan_database_ping_seconds", "How long reading it all took.", seconds)
             yield from _families(figures)
 
-    def close(self) -> None:
-        """Wait for a reading under way and end."""
-        self._pool.shutdown()
-
     def _read(self) -> tuple[Figures | None, float]:
-        # In a thread: a server that hangs, or a network that swallows packets, would keep the scrape for minutes.
-        if self._pending is None:
-            self._pending = self._pool.submit(self._read_now)
-        try:
-            found = self._pending.result(self._patience_s)
-        except StillBusy:
-            self._say(f"no answer in {self._patience_s:g} s")
+        reading = self._pending = self._pending or _Reading(self._database, self._reader)
+        if not reading.over.wait(self._patience_s):
+            self._say(f"no answer in {self._patience_s:g} s")  # the next scrape waits for the same reading
             return None, 0.0
-        except (SmearscanError, SQLAlchemyError) as error:
-            self._pending = None
-            self._say(type(error).__name__)
+        self._pending = None
+        if reading.figures is None:
+            self._say(reading.trouble)
             return None, 0.0
-        self._pending, self._was_up = None, True
-        return found
-
-    def _read_now(self) -> tuple[Figures, float]:
-        began = time.perf_counter()
-        with self._database.transaction() as connection:
-            return self._reader.read(connection), time.perf_counter() - began
+        self._was_up = True
+        return reading.figures, reading.seconds
 
     def _say(self, why: str) -> None:
         if self._was_up:
             log.warning("the database is away (%s): metrics say so until it is back", why)
         self._was_up = False
+
+
+class _Reading:
+    """One reading, in a thread: a server that hangs would keep the scrape, and this process's end, for minutes."""
+
+    def __init__(self, database: Database, reader: FigureReader) -> None:
+        self._database, self._reader = database, reader
+        self.figures: Figures | None = None
+        self.seconds, self.trouble = 0.0, ""
+        self.over = threading.Event()
+        threading.Thread(target=self._run, daemon=True, name="figures").start()
+
+    def _run(self) -> None:
+        began = time.perf_counter()
+        try:
+            with self._database.transaction() as connection:
+                figures = self._reader.read(connection)
+            self.seconds, self.figures = time.perf_counter() - began, figures
+        except (SmearscanError, SQLAlchemyError) as error:
+            self.trouble = type(error).__name__
+        finally:
+            self.over.set()
 
 
 class SurroundingsCollector(Collector):
@@ -208,14 +215,14 @@ def _priority(priority: int) -> str:
     return "stat" if priority == STAT else "routine"
 
 
-def _gauge(name: str, text: str, labels: list[str], values: Mapping[object, float]) -> Metric:
+def _gauge(name: str, text: str, labels: list[str], values: Mapping[Any, float]) -> Metric:
     family = GaugeMetricFamily(name, text, labels=labels)
     for key, value in sorted(values.items(), key=lambda item: str(item[0])):
         family.add_metric(_labels(key), value)
     return family
 
 
-def _counter(name: str, text: str, labels: list[str], values: Mapping[object, float]) -> Metric:
+def _counter(name: str, text: str, labels: list[str], values: Mapping[Any, float]) -> Metric:
     family = CounterMetricFamily(name, text, labels=labels)
     for key, value in sorted(values.items(), key=lambda item: str(item[0])):
         family.add_metric(_labels(key), value)

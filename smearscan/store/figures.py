@@ -115,9 +115,7 @@ class FigureReader:
             queue=_add_up((row.stage, row.queue, row.kind, row.n) for row in waiting),
             pool_items=sum(int(row.n_pooled) for row in waiting if row.kind == "ready"),
             oldest_ready_s=_oldest_ready(waiting, still_open, time),
-            overdue_s=max((time - row.lease for row in waiting if row.kind == "running"), default=0.0, key=float)
-            if any(row.kind == "running" and row.lease < time for row in waiting)
-            else 0.0,
+            overdue_s=max([0.0, *(time - row.lease for row in waiting if row.kind == "running")]),
             slides=_add_up((state, n) for (state, _), n in by_state.items()),
             failed=_add_up((error or "unknown", n) for (state, error), n in by_state.items() if state == "failed"),
             runs=_add_up((run.state, run.priority, 1) for run in found),
