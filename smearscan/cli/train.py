@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from smearscan.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from smearscan.datasets.samples import SampleSet
+    from smearscan.train.recipes.recipe import Recipe
 
 #: What a shell shows of a process that Ctrl-C ended.
 _INTERRUPTED = 130
@@ -78,12 +83,32 @@ def command(
     try:
         with Progress(f"training {asked.name}") as progress:
             session = Session(place, progress.update, progress.line, workers)
-            tested = train_recipe(asked, sample_set, out, session, members=members)
+            alike = _alike(asked, sample_set, out, progress) if place.is_first else None
+            tested = train_recipe(asked, sample_set, out, session, members=members, alike=place.agreed(alike))
     except KeyboardInterrupt:
         click.echo(f"stopped; the same command goes on from {out}", err=True)
         sys.exit(_INTERRUPTED)
     finally:
         place.close()
     if place.is_first:
-        n = sum(len(one.scored.labels) for one in tested)
-        click.echo(f"{out}: {len(tested)} model(s), tested on {n} images; see results.md")
+        n = sum(len(one.division.test) for one in tested)
+        click.echo(f"{out}: {len(tested)} model(s), tested on {n} images; see metrics.md")
+
+
+def _alike(recipe: Recipe, sample_set: SampleSet, out: Path, progress: Progress) -> list[list[str]]:
+    """Groups of images that show the same, found once and kept beside the run; a leaky protocol does not ask."""
+    import json
+
+    from smearscan.datasets.duplicates import find_duplicates
+    from smearscan.train.recipes.checkpoint import write_bytes
+
+    if "leaky" in recipe.split.protocol:
+        return []
+    path, size = out / "alike.json", len(sample_set.samples)
+    if path.exists() and (kept := json.loads(path.read_text("utf-8")))["images"] == size:
+        found: list[list[str]] = kept["groups"]
+        return found
+    groups = find_duplicates(sample_set, progress=lambda n, total: progress.update(n, total, "looking for duplicates"))
+    found = [list(paths) for paths in groups.groups]
+    write_bytes(path, json.dumps({"images": size, "groups": found}, indent=1).encode())
+    return found

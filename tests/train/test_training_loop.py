@@ -101,12 +101,12 @@ def test_a_run_writes_package_log_curves_predictions_and_tables(cells: SampleSet
     (tested,) = train_recipe(_recipe(), cells, tmp_path, _session())
     names = set(_files(tmp_path))
     assert {"tiny.toml", "tiny.safetensors", "log.csv", "curves.png", "predictions.csv", "recipe.json"} < names
-    assert {"results.md", "results.csv", "confusion.svg", "roc.svg", "reliability.svg"} < names
+    assert {"metrics.md", "metrics.csv", "split.csv", "confusion.svg", "roc.svg", "reliability.svg"} < names
     assert (tmp_path / "log.csv").read_text().count("\n") == 4
-    assert "LEAKY" in (tmp_path / "results.md").read_text()
+    assert "LEAKY" in (tmp_path / "metrics.md").read_text()
     card = load_package(str(tmp_path / "tiny.toml")).card
     assert card.classes == cells.classes and card.temperature != 1.0
-    assert (tmp_path / "predictions.csv").read_text().count("\n") == len(tested.scored.labels) + 1
+    assert (tmp_path / "predictions.csv").read_text().count("\n") == len(tested.division.test) + 1
 
 
 def test_how_many_processes_read_the_images_changes_nothing(cells: SampleSet, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,24 +25,24 @@ class Division:
 
     Attributes
     ----------
-    name
-        Of the fold, fit for a folder's name.
+    split
+        Who is on which side; of `copies-leaky`, whose originals stand on all sides, the test images alone.
     training, validation, test
-        Rows; copies are made of training rows only, unless `is_leaky`.
+        Rows; copies are made of training rows only, unless the split is leaky.
     submission
         Rows without label, of the parts that are only predicted.
-    note
-        What has to be said beside every figure.
     """
 
-    name: str
-    protocol: str
+    split: Split
     training: tuple[Row, ...]
     validation: tuple[Row, ...]
     test: tuple[Row, ...]
     submission: tuple[Row, ...] = ()
-    is_leaky: bool = False
-    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """Of the fold, as its folder is called."""
+        return self.split.name
 
 
 def divisions(sample_set: SampleSet, recipe: Recipe, alike: Iterable[Sequence[str]] = ()) -> list[Division]:
@@ -81,15 +81,12 @@ def _division(sample_set: SampleSet, recipe: Recipe, split: Split) -> Division:
             f"{sample_set.root}: {split.name}: no training image of {', '.join(absent)}", "give more subjects"
         )
     return Division(
-        split.name.replace(" ", ""),
-        split.protocol,
+        replace(split, name=split.name.replace(" ", "")),
         tuple(rows),
         tuple(Row(sample) for sample in split.validation),
         # Phase III is tested without labels: it is a submission, not a test.
         tuple(Row(sample) for sample in split.test if sample.label),
-        submission=tuple(Row(s) for s in sample_set.samples if not s.label and s.part in recipe.split.submit_parts),
-        is_leaky=split.is_leaky,
-        note=split.note,
+        tuple(Row(s) for s in sample_set.samples if not s.label and s.part in recipe.split.submit_parts),
     )
 
 
@@ -105,5 +102,7 @@ def _copies_first(sample_set: SampleSet, recipe: Recipe) -> Division:
     )
     if not (training and validation and test):
         raise DatasetError(f"{sample_set.root}: {len(rows)} images are too few to part 8:1:1", "give more images")
+    held = tuple(dict.fromkeys(row.sample for row in test))
     note = f"{LEAKY_NOTE}; copies of one image too"
-    return Division("copies", COPIES_LEAKY, training, validation, test, is_leaky=True, note=note)
+    split = Split(COPIES_LEAKY, "copies", (), (), held, is_leaky=True, note=note)
+    return Division(split, training, validation, test)

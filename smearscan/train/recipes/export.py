@@ -88,6 +88,7 @@ def export(
 def _card(
     recipe: Recipe, sample_set: SampleSet, division: Division, shown: InputCard, run: dict[str, Any]
 ) -> ModelCard:
+    title = _TITLES.get(sample_set.name, sample_set.name)
     return ModelCard(
         name=recipe.name,
         summary=recipe.summary,
@@ -99,13 +100,13 @@ def _card(
             "recipe": recipe.name,
             "paper": recipe.paper,
             "row": recipe.row,
-            "protocol": division.protocol,
+            "protocol": division.split.protocol,
             "fold": division.name,
             "seed": recipe.seed,
             "images": len(division.training),
             **run,
         },
-        data=tuple(filter(None, (_TITLES.get(sample_set.name, sample_set.name), *sample_set.notes, division.note))),
+        data=tuple(filter(None, (title, *sample_set.notes, division.split.note))),
         not_for=("diagnosis", "a laboratory where it was not validated"),
     )
 

@@ -1,4 +1,8 @@
-"""What a trained model does on its test images: predictions, tables with intervals, figures."""
+"""What trained models do on their test images: the files of `smearscan evaluate`, of the very rows they were held from.
+
+`evaluate` cuts and scales single cells first, as they are judged live; here images are resized as a whole, as the
+papers do and as these models were trained.
+"""
 
 from __future__ import annotations
 
@@ -10,70 +14,58 @@ import numpy as np
 from scipy.special import softmax
 
 from smearscan.datasets.samples import SampleSet
-from smearscan.evaluate.bootstrap import intervals
-from smearscan.evaluate.figures import draw_confusion, draw_reliability, draw_roc
-from smearscan.evaluate.metrics import METRICS, Scored, measure
-from smearscan.evaluate.predict import Predictions, write_predictions
-from smearscan.evaluate.tables import Cell, with_interval, write_table
+from smearscan.evaluate.models import Model
+from smearscan.evaluate.outcome import Outcome, pool, write_outcome
+from smearscan.evaluate.pairing import Fold
+from smearscan.evaluate.predict import Predictions
 from smearscan.models.packages import Package
-from smearscan.train.recipes.balance import Row
 from smearscan.train.recipes.division import Division
 from smearscan.train.recipes.export import raw_outputs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tested:
-    """One model on its test images."""
+    """One model on its test images, and on those that are only predicted."""
 
     division: Division
-    scored: Scored
+    package: Package
+    predictions: Predictions
 
 
-def test_model(package: Package, sample_set: SampleSet, division: Division, folder: Path) -> Tested:
-    """Predict test images and submission, and write `predictions.csv`, tables and figures of this model.
+def judge(package: Package, sample_set: SampleSet, division: Division) -> Tested:
+    """Predict test images and submission.
 
     Raises
     ------
     UnreadableSlideError
         If an image cannot be read.
+    """
+    rows = (*division.test, *division.submission)
+    raw = raw_outputs(package, sample_set, rows).astype(np.float64)
+    shares = softmax(raw / package.card.temperature, axis=1).astype(np.float32)
+    samples = tuple(row.sample for row in rows)
+    labels = tuple(sample.label for sample in samples)
+    found = Predictions(samples, labels, sample_set.classes, shares, ("",) * len(rows))
+    return Tested(division, package, found)
+
+
+def write_results(folder: Path, sample_set: SampleSet, tested: Sequence[Tested]) -> None:
+    """Write predictions, tables with intervals, figures and, of C-NMC's phase III, the submission.
+
+    Raises
+    ------
     OutputError
         If the files cannot be written.
     """
-    predictions = _predictions(package, sample_set, division.test)
-    write_predictions(folder / "predictions.csv", predictions)
-    if division.submission:
-        write_predictions(folder / "submission.csv", _predictions(package, sample_set, division.submission))
-    tested = Tested(division, predictions.scored())
-    title = f"{package.name}, {division.protocol} {division.name}, {len(division.test)} images"
-    draw_roc(folder / "roc.svg", {division.name: tested.scored}, title)
-    draw_confusion(folder / "confusion.svg", tested.scored, title)
-    draw_reliability(folder / "reliability.svg", tested.scored, title)
-    return tested
-
-
-def write_results(folder: Path, name: str, tested: Sequence[Tested], notes: Sequence[str]) -> None:
-    """Write `results.csv` and `results.md`: a row a model, and over several models their mean and deviation."""
-    header = ["model", "protocol", "images", "subjects", *METRICS]
-    rows: list[list[Cell]] = []
-    values = []
-    for one in tested:
-        found, spans = measure(one.scored), intervals(one.scored)
-        values.append([found[metric] for metric in METRICS])
-        n_subjects = len(np.unique(one.scored.subjects))
-        shown = [with_interval(found[metric], *spans[metric]) for metric in METRICS]
-        rows.append([f"{name} {one.division.name}", one.division.protocol, len(one.scored.labels), n_subjects, *shown])
-    if len(tested) > 1:
-        mean, sd = np.mean(values, 0), np.std(values, 0, ddof=1)
-        n = sum(len(one.scored.labels) for one in tested)
-        spread = [f"{m:.3f} ± {s:.3f}" for m, s in zip(mean, sd, strict=True)]
-        rows.append([f"{name}, mean of {len(tested)}", tested[0].division.protocol, n, None, *spread])
-    said = list(dict.fromkeys(filter(None, [*notes, *(one.division.note for one in tested)])))
-    said.append("intervals: 95 %, subjects (or the blocks that stand in for them) drawn anew")
-    write_table(folder, "results", header, rows, f"{name} on its test images", said)
-
-
-def _predictions(package: Package, sample_set: SampleSet, rows: Sequence[Row]) -> Predictions:
-    shares = softmax(raw_outputs(package, sample_set, rows).astype(np.float64) / package.card.temperature, axis=1)
-    samples = tuple(row.sample for row in rows)
-    labels = tuple(sample.label for sample in samples)
-    return Predictions(samples, labels, sample_set.classes, shares.astype(np.float32), ("",) * len(rows))
+    name, split = tested[0].package.name, tested[0].division.split
+    folds = tuple(
+        (Fold(Model(name, one.package, one.package.card.sha256), one.division.split), one.predictions) for one in tested
+    )
+    notes = [*dict.fromkeys(one.division.split.note for one in tested if one.division.split.note), *sample_set.notes]
+    unit = "subjects" if sample_set.has_subjects else "blocks of neighbouring files"
+    notes.append(f"intervals: 95 %, {unit} drawn anew 1,000 times; blank where a class has fewer than two")
+    pooled = pool([one.predictions for one in tested])
+    write_outcome(
+        folder,
+        Outcome(name, sample_set.name, split.protocol, folds, pooled, sample_set.has_subjects, tuple(notes)),
+    )

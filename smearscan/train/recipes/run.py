@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from smearscan.datasets.samples import SampleSet
+from smearscan.datasets.split_files import SPLIT_NAME, split_text
 from smearscan.errors import SettingsError
 from smearscan.models.cards import InputCard
 from smearscan.models.packages import Package, load_package
@@ -20,7 +21,7 @@ from smearscan.train.recipes.export import export, network_options
 from smearscan.train.recipes.history import draw_curves
 from smearscan.train.recipes.images import input_of
 from smearscan.train.recipes.loop import Report, Task, Trainer, stage_input
-from smearscan.train.recipes.measure import Tested, test_model, write_results
+from smearscan.train.recipes.measure import Tested, judge, write_results
 from smearscan.train.recipes.place import Place
 from smearscan.train.recipes.recipe import Recipe
 from smearscan.train.recipes.seeds import INITIAL_WEIGHTS, torch_seed
@@ -57,8 +58,8 @@ def train_recipe(
     Parameters
     ----------
     out
-        Gets `recipe.json`, `results.csv` and `results.md`, and for each model, in a folder of its own where there are
-        several: checkpoint, `log.csv`, `curves.png`, package, `predictions.csv`, figures.
+        Gets `recipe.json`, predictions, tables and figures as `smearscan evaluate` writes them, and for each model, in
+        a folder of its own where there are several, checkpoint, `log.csv`, `curves.png`, package and `split.csv`.
     members
         The recipes of `recipe.members`, read; their splits are taken from `recipe`.
     alike
@@ -82,10 +83,10 @@ def train_recipe(
         folder = out / division.name if len(folds) > 1 else out
         package = _package(recipe, members, sample_set, division, folder, session)
         if session.place.is_first:
-            tested.append(test_model(package, sample_set, division, folder))
+            tested.append(judge(package, sample_set, division))
     if session.place.is_first:
         write_bytes(out / "recipe.json", (recipe.model_dump_json(indent=1) + "\n").encode())
-        write_results(out, recipe.name, tested, sample_set.notes)
+        write_results(out, sample_set, tested)
     return tested
 
 
@@ -107,10 +108,17 @@ def _package(
         package = export(
             model, recipe, sample_set, division, shown, folder, kept_epoch=state.best_epoch, run=run, pieces=state.parts
         )
-        draw_curves(folder / "curves.png", state.history, f"{recipe.name}, {division.protocol} {division.name}")
-    # The others wait for the file.
+        draw_curves(folder / "curves.png", state.history, f"{recipe.name}, {division.split.protocol} {division.name}")
+        _write_split(folder, division)
+    # The others wait for the files.
     session.place.agreed(None)
     return package if session.place.is_first else load_package(str(folder / f"{recipe.name}.toml"))
+
+
+def _write_split(folder: Path, division: Division) -> None:
+    """Who was trained on, beside the model; what has no sides but copies on all of them has no such file."""
+    if division.split.train:
+        write_bytes(folder / SPLIT_NAME, split_text(division.split).encode())
 
 
 def new_network(recipe: Recipe, n_classes: int) -> nn.Module:
@@ -150,5 +158,6 @@ def _joined(
             raise SettingsError(f"{member.name} is shown other images than {recipe.name}", "give both one input")
         model.get_submodule(part).load_state_dict(trained.model.state_dict())
     if session.place.is_first:
+        _write_split(folder, division)
         return export(model, recipe, sample_set, division, card, folder, members=[member.name for member in members])
     return Package(model.eval(), load_package(str(folder / members[0].name / f"{members[0].name}.toml")).card)
