@@ -22,6 +22,9 @@ from smearscan.cli.progress import Progress
     help="Who is test: all, blocks, subjects-5, ullah-7, phase2, phase3, paper-leaky, … or recorded. "
     "[default: as recorded in training; blocks on taleqani; else all]",
 )
+@click.option(
+    "--ensemble", help="Join the models too: mean, vote, weights as 0.7,0.3, or fitted, stacked on validation."
+)
 @click.option("--seed", default=0, show_default=True, help="Of random splits.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option("--cost/--no-cost", "with_cost", default=True, help="Count parameters and operations, time the network.")
@@ -31,6 +34,7 @@ def command(
     out: Path,
     set_name: str | None,
     protocol: str | None,
+    ensemble: str | None,
     seed: int,
     device: str,
     with_cost: bool,
@@ -44,7 +48,7 @@ def command(
     from smearscan.evaluate.outcome import title_of
     from smearscan.evaluate.run import Options, evaluate
 
-    options = Options(set_name, protocol, seed, device, with_cost)
+    options = Options(set_name, protocol, seed, device, with_cost, ensemble)
     with Progress("evaluating") as progress:
         outcomes = evaluate(models, data, out, options, progress.update)
     for outcome in outcomes:

@@ -139,8 +139,7 @@ def _class_folders(layout: Layout, base: Path) -> list[Path]:
     if layout.folders:
         known = [sub for sub in subs if _class_of(layout, sub)]
         return known if len({_class_of(layout, sub) for sub in known}) >= 2 else []
-    is_flat = sum(map(_holds_images, subs)) >= 2
-    return subs if is_flat or _are_folders_of_subjects(subs) else []
+    return subs if any(map(_holds_images, subs)) or _are_folders_of_subjects(subs) else []
 
 
 def _are_folders_of_subjects(subs: list[Path]) -> bool:

@@ -13,6 +13,7 @@ from smearscan.datasets.registry import load_set
 from smearscan.datasets.samples import SampleSet
 from smearscan.errors import SettingsError
 from smearscan.evaluate.cost import Cost, measure_cost
+from smearscan.evaluate.ensemble import check_way, join, write_disagreement
 from smearscan.evaluate.metrics import METRICS, class_names
 from smearscan.evaluate.models import Model, is_named_in, load_models
 from smearscan.evaluate.outcome import Figures, Outcome, pool, title_of, write_outcome
@@ -39,6 +40,8 @@ class Options:
         As `infer` takes it.
     with_cost
         Whether parameters, operations and images a second are measured.
+    ensemble
+        How the models are joined to one more, as `smearscan.evaluate.ensemble.join` takes it; None joins nothing.
     """
 
     set_name: str | None = None
@@ -46,6 +49,7 @@ class Options:
     seed: int = 0
     device: str = "auto"
     with_cost: bool = True
+    ensemble: str | None = None
 
 
 def evaluate(
@@ -68,6 +72,8 @@ def evaluate(
         If a model, the set or the protocol cannot be used; unreadable images only cost their own row.
     """
     options = options or Options()
+    if options.ensemble is not None:
+        check_way(options.ensemble, len(given))
     loaded = [(name, load_models(name)) for name in given]
     names = _names(given, loaded)
     sample_set = load_set(options.set_name or ("csv" if data.is_file() else "folder"), data)
@@ -79,6 +85,12 @@ def evaluate(
         found.append(write_outcome(out / name if len(given) > 1 else out, outcome, prefix))
         costs.append(measure_cost(models[0], options.device) if options.with_cost else None)
         outcomes.append(outcome)
+    if options.ensemble is not None:
+        joined = join(outcomes, options.ensemble, partial(_on_validation, sample_set=sample_set, device=options.device))
+        found.append(write_outcome(out / joined.name, joined, prefix))
+        write_disagreement(out / joined.name, joined, outcomes)
+        costs.append(_summed(costs))
+        outcomes.append(joined)
     _write_comparison(out, outcomes, found, costs)
     _write_origin(out, data, sample_set, loaded, outcomes, options)
     return outcomes
@@ -119,6 +131,24 @@ def _judged(
     if failed := pooled.n_failed:
         notes += (f"{failed} images could not be read: see the column reason of predictions.csv",)
     return Outcome(name, sample_set.name, protocol, tuple(parts), pooled, sample_set.has_subjects, notes)
+
+
+def _on_validation(outcome: Outcome, sample_set: SampleSet, device: str) -> Predictions:
+    """A member's predictions on the validation images of its split; of several folds there is no one such set."""
+    if len(outcome.folds) != 1:
+        raise SettingsError(f"{outcome.name} was tested on several splits: nothing to fit on", "use --ensemble mean")
+    ((fold, _),) = outcome.folds
+    agreement = reconcile(sample_set.classes, fold.model.card.classes, outcome.name)
+    return predict(fold.model, sample_set, fold.split.validation, agreement, device=device)
+
+
+def _summed(costs: Sequence[Cost | None]) -> Cost | None:
+    """What all members cost together, one after the other."""
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(costs):
+        return None
+    seconds = sum(1 / cost.images_per_s for cost in known)
+    return Cost(sum(c.n_parameters for c in known), sum(c.gflops for c in known), 1 / seconds, known[0].device)
 
 
 def _tell(progress: Progress, name: str, before: int, total: int, n: int, _: int) -> None:
@@ -171,6 +201,8 @@ def _write_origin(
     options: Options,
 ) -> None:
     """What made these files: versions, digests, protocol, seed."""
+    # An ensemble stands last: its weights are everybody's.
+    everybody = [model for _, models in loaded for model in models]
     table = {
         "smearscan": __version__,
         "data": data.name,
@@ -187,7 +219,7 @@ def _write_origin(
                 "n_failed": outcome.pooled.n_failed,
                 "notes": list(outcome.notes),
             }
-            for outcome, (_, models) in zip(outcomes, loaded, strict=True)
+            for outcome, models in zip(outcomes, [*(m for _, m in loaded), everybody], strict=False)
         ],
     }
     write_bytes(out / "evaluation.json", (json.dumps(table, indent=2, ensure_ascii=False) + "\n").encode())

@@ -108,3 +108,8 @@ def test_the_shared_fields_are_whole_folders_of_grades(shared_data: Path) -> Non
     found = load_set("taleqani", shared_data / "taleqani")
     assert len(found.samples) == 2608
     assert len({s.subject for s in found.samples}) == 61
+
+
+def test_a_single_class_is_a_set_too(tmp_path: Path) -> None:
+    class_folders(tmp_path, {"Pre": ["1.png", "2.png"]})
+    assert load_set("folder", tmp_path).classes == ("Pre",)
