@@ -18,13 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from smearscan import __version__
 from smearscan.errors import SettingsError, SmearscanError
-from smearscan.stages.execute import QUARANTINED
 from smearscan.stages.table import QUEUES, STAGES
 from smearscan.store.claims import STAT
 from smearscan.store.database import Database
 from smearscan.store.figures import RECENT_S, FigureReader, Figures, WorkSum
 from smearscan.store.location import Location
-from smearscan.store.sweep import WORKER_LOST
+from smearscan.store.schema import DONE, QUARANTINED, WORKER_LOST
 from workers.surroundings import ArtefactWatch, broker_answers, gpus
 
 log = logging.getLogger(__name__)
@@ -32,7 +31,7 @@ log = logging.getLogger(__name__)
 #: Seconds that the database has to answer a scrape; Prometheus gives up after ten.
 _PATIENCE_S = 6.0
 #: Outcomes that are told as 0 before they ever happened: a rate cannot be taken of a line that begins at 1.
-_KNOWN_OUTCOMES = ("done", "TransientError", WORKER_LOST, QUARANTINED)
+_KNOWN_OUTCOMES = (DONE, "TransientError", WORKER_LOST, QUARANTINED)
 
 
 def make_registry(location: Location, database: Database, watch: ArtefactWatch) -> CollectorRegistry:
@@ -192,7 +191,7 @@ def _work(figures: Figures) -> Iterator[Metric]:
     told = {(stage, outcome): WorkSum() for stage in STAGES for outcome in _KNOWN_OUTCOMES} | dict(figures.work)
     n_chunks = {key: of.n_chunks for key, of in told.items()}
     yield _counter("smearscan_work_chunks", "Chunks tried, by outcome.", ["stage", "outcome"], n_chunks)
-    done = {stage: of for (stage, outcome), of in told.items() if outcome == "done"}
+    done = {stage: of for (stage, outcome), of in told.items() if outcome == DONE}
     n_items = {stage: of.n_items for stage, of in done.items()}
     yield _counter("smearscan_work_items", "Items done: cells in classify.", ["stage"], n_items)
     seconds = {stage: of.seconds for stage, of in done.items()}
@@ -200,7 +199,7 @@ def _work(figures: Figures) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "smearscan_batch_slots", "Places in the networks' batches.", value=done["classify"].n_slots
     )
-    recent = figures.recent.get(("classify", "done"), WorkSum())
+    recent = figures.recent.get(("classify", DONE), WorkSum())
     rate = recent.n_items / RECENT_S
     yield GaugeMetricFamily("smearscan_cells_per_second", "Cells judged, over the last five minutes.", rate)
     if recent.n_slots:

@@ -20,6 +20,7 @@ from smearscan.stages.job import Job, Product, read_jobs
 from smearscan.stages.keys import identity
 from smearscan.store.claims import Claim, Wanted, beat, claim
 from smearscan.store.runs import Run, open_runs
+from smearscan.store.schema import DONE, QUARANTINED
 from smearscan.store.state import State
 
 log = logging.getLogger(__name__)
@@ -34,8 +35,6 @@ _STAGES: dict[str, Callable[[Job], Product]] = {
     "report": patient_stages.report,
     "export": patient_stages.export,
 }
-#: Outcome of a chunk that failed too often, in the log of work and as its slide's kind of error.
-QUARANTINED = "quarantined"
 #: Seconds before a chunk that failed, or met a full disk, is tried again; doubled each time.
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
 #: Seconds between looks for runs that came new.
@@ -105,7 +104,7 @@ class Worker:
         for held, product in zip(claims, products, strict=True):
             self.state.database.run(flow.complete, held, product)
         n_slots = sum(product.n_slots for product in products)
-        self.state.database.run(flow.record_work, claims, self.wanted.worker, seconds, n_slots, "done")
+        self.state.database.run(flow.record_work, claims, self.wanted.worker, seconds, n_slots, DONE)
 
     def _put_back(self, claims: Sequence[Claim], error: Exception, trouble: str, is_failure: bool) -> None:
         outcome = type(error).__name__[:32]

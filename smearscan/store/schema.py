@@ -146,6 +146,9 @@ work = Table(
     Column("outcome", String(32), nullable=False),
 )
 
+#: Values of `work.outcome`; any other is the kind of an error.
+DONE, QUARANTINED, WORKER_LOST = "done", "quarantined", "worker_lost"
+
 #: Workers that were heard of: their identity and what they refuse.
 workers = Table(
     "workers",

@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, or_, select, update
 
 from smearscan.store.clock import now
-from smearscan.store.schema import chunks, work
+from smearscan.store.schema import WORKER_LOST, chunks, work
 
-#: Outcome of a chunk whose worker was lost, in the log of work.
-WORKER_LOST = "worker_lost"
 #: Longer than any lease, seconds.
 LONGEST_LEASE_S = 3600.0
 
