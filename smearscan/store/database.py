@@ -102,7 +102,11 @@ def open_database(url: str, *, patience_s: float = PATIENCE_S) -> Database:
     database = Database(engine, patience_s)
     try:
         _migrate(database)
+    except SettingsError:
+        database.close()
+        raise
     except OperationalError as error:
+        database.close()
         shown = engine.url.render_as_string(hide_password=True)
         raise TransientError(
             f"{shown} cannot be opened: {_first_line(error)}", "start the database, or name another --state"

@@ -1,0 +1,132 @@
+"""Artefacts on a folder and on an S3-compatible store: whole or not there, and kept as long as they may be."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from nights import submit_night
+
+from smearscan.errors import OutputError, SettingsError, TransientError
+from smearscan.stages.retention import Retention, remove_old
+from smearscan.store.artefacts import Artefacts, artefact_key, open_artefacts
+from smearscan.store.location import find_location
+from smearscan.store.schema import chunks
+from smearscan.store.state import State, open_state
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """A store that speaks S3, served on this machine."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        boto3.client("s3").create_bucket(Bucket="smears")
+        yield "s3://smears/artefacts"
+    server.stop()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def artefacts(request: pytest.FixtureRequest, tmp_path: Path) -> Artefacts:
+    """Either kind, empty or nearly so."""
+    if request.param == "folder":
+        return open_artefacts(str(tmp_path / "artefacts"))
+    return open_artefacts(f"{request.getfixturevalue('bucket')}/{tmp_path.name}")
+
+
+def test_what_is_put_is_what_is_got(artefacts: Artefacts) -> None:
+    key = artefact_key("crop", 1)
+    assert not artefacts.has(key)
+    artefacts.put(key, b"\x00" * 100_000)
+    artefacts.put(key, b"cells")
+    assert artefacts.has(key) and artefacts.get(key) == b"cells"
+    assert [(kept.key, kept.n_bytes) for kept in artefacts.walk()] == [(key, 5)]
+    assert abs(next(artefacts.walk()).written_at - time.time()) < 120
+    artefacts.remove(key)
+    artefacts.remove(key)
+    assert not artefacts.has(key) and list(artefacts.walk()) == []
+
+
+def test_what_is_gone_is_named_with_the_remedy(artefacts: Artefacts) -> None:
+    with pytest.raises(OutputError, match="retry"):
+        artefacts.get(artefact_key("crop", 2))
+
+
+def test_a_full_disk_is_passing_and_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    artefacts = open_artefacts(str(tmp_path))
+
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(TransientError, match="disk is full"):
+            artefacts.put(artefact_key("crop", 3), b"x")
+    assert not artefacts.has(artefact_key("crop", 3)) and list(artefacts.walk()) == []
+
+
+def test_an_unknown_protocol_is_refused() -> None:
+    with pytest.raises(SettingsError, match="nowhere"):
+        open_artefacts("nowhere://x")
+
+
+@given(a=st.lists(st.integers() | st.text()), b=st.lists(st.integers() | st.text()))
+def test_a_key_tells_inputs_apart(a: list[object], b: list[object]) -> None:
+    assert (artefact_key("crop", a) == artefact_key("crop", b)) == (a == b)
+    assert artefact_key("crop", a) != artefact_key("search", a)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[State]:
+    """A folder state."""
+    opened = open_state(find_location(str(tmp_path / "state")))
+    yield opened
+    opened.database.close()
+
+
+def test_old_artefacts_go_and_results_stay(state: State) -> None:
+    for kind in ("crop", "classify", "finish", "aggregate", "report"):
+        state.artefacts.put(artefact_key(kind, 1), b"x")
+    assert remove_old(state, Retention(days=1.0), now=time.time() + 2 * 86_400) == 2
+    assert sorted(kept.key.split("-")[0] for kept in state.artefacts.walk()) == ["aggregate", "finish", "report"]
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(sizes=st.lists(st.integers(1, 50), max_size=8), limit=st.integers(0, 200))
+def test_the_oldest_go_until_the_rest_is_small_enough(state: State, sizes: list[int], limit: int) -> None:
+    for kept in list(state.artefacts.walk()):
+        state.artefacts.remove(kept.key)
+    for n, size in enumerate(sizes):
+        state.artefacts.put(artefact_key("crop", n), b"x" * size)
+    remove_old(state, Retention(days=1.0, gigabytes=limit / 1e9))
+    left = [kept.n_bytes for kept in state.artefacts.walk()]
+    assert sum(left) <= limit
+    assert sum(sizes) > limit or len(left) == len(sizes)
+
+
+def test_artefacts_of_a_run_that_goes_on_are_kept_whatever_their_age(state: State) -> None:
+    from sqlalchemy import update
+
+    run = submit_night(state.database, [("a", "A")])
+    key = artefact_key("survey", "a")
+    state.artefacts.put(key, b"x")
+    with state.database.transaction() as connection:
+        connection.execute(update(chunks).where(chunks.c.run_id == run).values(task={"survey": key, "search": [key]}))
+    assert remove_old(state, Retention(days=0.0, gigabytes=0.0), now=time.time() + 1e6) == 0

@@ -1,0 +1,93 @@
+"""What a submission becomes in the state, and what the state says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from nights import new_night, submit_night
+
+from smearscan.errors import SettingsError, TransientError
+from smearscan.store.database import open_database
+from smearscan.store.location import find_location
+from smearscan.store.runs import find_run
+from smearscan.store.submit import renamed_patients
+
+
+def test_a_patient_renamed_between_submissions_is_named(database_url: str) -> None:
+    database = open_database(database_url)
+    submit_night(database, [("a", "P1"), ("b", "P2")])
+    renamed = new_night([("a", "P1"), ("b", "P3")], digest="e" * 64)
+    assert database.run(renamed_patients, renamed) == [("/b", "P3", "P2")]
+    database.close()
+
+
+def test_a_run_that_is_not_there_is_named_with_those_that_are(database_url: str) -> None:
+    database = open_database(database_url)
+    submit_night(database, [("a", "P1")])
+    with pytest.raises(SettingsError, match=r"no run 'r99'.*known are r1"):
+        database.run(find_run, "r99")
+    database.close()
+
+
+def test_tables_of_a_newer_version_are_refused(database_url: str) -> None:
+    from sqlalchemy import text
+
+    database = open_database(database_url)
+    with database.transaction() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    database.close()
+    with pytest.raises(SettingsError, match="upgrade smearscan"):
+        open_database(database_url)
+
+
+def test_migrations_make_the_tables_that_the_code_uses(database_url: str) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from smearscan.store.schema import metadata
+
+    database = open_database(database_url)
+    with database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    database.close()
+
+
+def test_a_folder_is_a_state_of_its_own(tmp_path: Path) -> None:
+    found = find_location(str(tmp_path / "state"))
+    assert found.database.endswith("state/state.db") and found.artefacts.endswith("state/artefacts")
+    assert found.broker == "" and found.folder == tmp_path / "state"
+
+
+def test_a_file_in_the_folder_names_other_places(tmp_path: Path) -> None:
+    (tmp_path / "state.toml").write_text('database = "postgresql://db/x"\nbroker = "redis://r:6379/0"\n')
+    found = find_location(str(tmp_path))
+    assert (found.database, found.broker) == ("postgresql://db/x", "redis://r:6379/0")
+
+
+def test_an_unknown_key_in_that_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "state.toml").write_text('databse = "postgresql://db/x"\n')
+    with pytest.raises(SettingsError, match="databse"):
+        find_location(str(tmp_path))
+
+
+def test_an_address_says_where_artefacts_and_broker_are() -> None:
+    found = find_location("postgresql://u:p@db/x?artefacts=s3://bucket/a&broker=redis://r/0&sslmode=require")
+    assert found.database == "postgresql://u:p@db/x?sslmode=require"
+    assert (found.artefacts, found.broker, found.folder) == ("s3://bucket/a", "redis://r/0", None)
+
+
+def test_an_address_without_artefacts_is_refused() -> None:
+    with pytest.raises(SettingsError, match="artefacts"):
+        find_location("postgresql://db/x")
+
+
+def test_a_database_that_is_away_at_the_start_is_named_without_its_password() -> None:
+    with pytest.raises(TransientError, match="start the database") as caught:
+        open_database("postgresql://u:secret@127.0.0.1:1/x", patience_s=0.1)
+    assert "secret" not in str(caught.value)
+
+
+def test_another_kind_of_database_is_refused() -> None:
+    with pytest.raises(SettingsError, match="not supported"):
+        open_database("mysql://db/x")
