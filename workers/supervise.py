@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 log = logging.getLogger(__name__)
 
 #: Seconds before a child that died is started again: doubled while it goes on dying, forgotten after a while.
-_FIRST_WAIT_S, _LONGEST_WAIT_S, _FORGIVEN_AFTER_S = 0.5, 30.0, 60.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S, _FORGIVEN_AFTER_S = 0.2, 5.0, 10.0
 #: Seconds that a child has to end what it is doing before it is killed.
 STOP_S = 90.0
 _PR_SET_PDEATHSIG = 1

@@ -26,6 +26,7 @@ def command(
     state: str | None,
 ) -> None:  # fmt: skip
     """Work on the chunks of a queue until told to stop."""
+    from smearscan.local import start_process
     from smearscan.store.state import open_state
     from workers.app import make_app
     from workers.logs import set_up
@@ -36,6 +37,9 @@ def command(
     where = location(state)
     open_state(where, patience_s=5.0).database.close()  # says now what is wrong with it; each process opens its own
     served = queues or _QUEUES
+    # Libraries are imported before the fork: a process that replaces a dead one is at work at once, and all of them
+    # share the memory. Nothing is computed here, and no GPU is touched.
+    start_process()
     app = make_app(where)
     add_tasks(app, Shift(where, served, lease, Window.parse(window)))
     n = processes or (1 if served == ("gpu",) else len(os.sched_getaffinity(0)))
