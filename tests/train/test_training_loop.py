@@ -17,6 +17,7 @@ from cnmc_stand_in import draw_cell
 from smearscan.datasets.registry import load_set
 from smearscan.datasets.samples import SampleSet
 from smearscan.errors import SettingsError, TrainingError, UnreadableSlideError, WeightsError
+from smearscan.evaluate.models import load_models
 from smearscan.models.packages import load_package
 from smearscan.train.recipes import loop
 from smearscan.train.recipes.place import open_place
@@ -106,6 +107,8 @@ def test_a_run_writes_package_log_curves_predictions_and_tables(cells: SampleSet
     assert "LEAKY" in (tmp_path / "metrics.md").read_text()
     card = load_package(str(tmp_path / "tiny.toml")).card
     assert card.classes == cells.classes and card.temperature != 1.0
+    (stopped,) = load_models(str(tmp_path / "checkpoint.pt"))
+    assert stopped.card.network == card.network and stopped.card.input == card.input
     assert (tmp_path / "predictions.csv").read_text().count("\n") == len(tested.division.test) + 1
 
 

@@ -68,7 +68,7 @@ def export(
     OutputError
         If the files cannot be written.
     """
-    card = _card(recipe, sample_set, division, shown, run)
+    card = describe(recipe, sample_set, division, shown, **run)
     path, _ = save_package(model.cpu(), card, folder=folder)
     package = load_package(str(path))
     raw = raw_outputs(package, sample_set, division.validation)
@@ -85,9 +85,8 @@ def export(
     return load_package(str(path))
 
 
-def _card(
-    recipe: Recipe, sample_set: SampleSet, division: Division, shown: InputCard, run: dict[str, Any]
-) -> ModelCard:
+def describe(recipe: Recipe, sample_set: SampleSet, division: Division, shown: InputCard, **run: Any) -> ModelCard:
+    """The card before anything was measured; `run` is what it says beside the recipe."""
     title = _TITLES.get(sample_set.name, sample_set.name)
     return ModelCard(
         name=recipe.name,

@@ -47,7 +47,10 @@ _SAVE_EVERY_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One model to train: recipe, images, and the folder its checkpoint and log go to."""
+    """One model to train: recipe, images, and the folder its checkpoint and log go to.
+
+    `described` makes the card's text that a checkpoint carries, so that `smearscan evaluate` can judge it as it stands.
+    """
 
     recipe: Recipe
     sample_set: SampleSet
@@ -57,6 +60,7 @@ class Task:
     folder: Path
     run: str
     n_workers: int = 0
+    described: Callable[[InputCard], str] = lambda card: ""
 
 
 def stage_input(card: InputCard, recipe: Recipe, stage: int) -> InputCard:
@@ -297,6 +301,7 @@ class Trainer:
             "optimiser": self._optimiser.state_dict(),
             "schedule": self._schedule.state(),
             "scaler": self._scaler.state_dict(),
+            "card": self._task.described(self.card),
         }
         save_checkpoint(self._checkpoint, self._task.run, self.state, parts)
 

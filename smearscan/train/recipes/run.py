@@ -12,12 +12,12 @@ from torch import nn
 from smearscan.datasets.samples import SampleSet
 from smearscan.datasets.split_files import SPLIT_NAME, split_text
 from smearscan.errors import SettingsError
-from smearscan.models.cards import InputCard
+from smearscan.models.cards import InputCard, card_text
 from smearscan.models.packages import Package, load_package
 from smearscan.models.registry import create_model
 from smearscan.train.recipes.checkpoint import write_bytes
 from smearscan.train.recipes.division import Division, divisions
-from smearscan.train.recipes.export import export, network_options
+from smearscan.train.recipes.export import describe, export, network_options
 from smearscan.train.recipes.history import draw_curves
 from smearscan.train.recipes.images import input_of
 from smearscan.train.recipes.loop import Report, Task, Trainer, stage_input
@@ -97,9 +97,12 @@ def _package(
     if recipe.members:
         return _joined(recipe, members, sample_set, division, card, folder, session)
     run = run_digest(recipe, sample_set, division)
-    task = Task(
-        recipe, sample_set, division.training, division.validation, card, folder, run, n_workers=session.n_workers
-    )
+
+    def described(shown: InputCard) -> str:
+        return card_text(describe(recipe, sample_set, division, shown, run=run))
+
+    sides = (division.training, division.validation)
+    task = Task(recipe, sample_set, *sides, card, folder, run, session.n_workers, described)
     trainer = Trainer(new_network(recipe, len(sample_set.classes)), task, session.place, session.report, session.say)
     model = trainer.run()
     state = trainer.state
