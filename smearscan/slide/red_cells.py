@@ -192,16 +192,30 @@ def _is_round(contour: np.ndarray) -> bool:
 
 def _parted(film: np.ndarray) -> np.ndarray:
     """Labels of the film's parts, split at necks; 0 is glass."""
-    from skimage.morphology import reconstruction
     from skimage.segmentation import watershed
 
     padded = np.pad(film, 1, mode="edge").astype(np.uint8)  # a cell cut by the border goes on behind it
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     depth = cv2.GaussianBlur(depth, (0, 0), 1.0) * film
-    flooded = reconstruction(depth * _NECK, depth)
+    flooded = _flooded(depth * _NECK, depth)
     peaks = (flooded <= depth * _NECK * 1.0001) & (depth > 2)
     _, markers = cv2.connectedComponents(peaks.astype(np.uint8), connectivity=8)
     return watershed(-depth, markers, mask=film)
+
+
+def _flooded(seed: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Reconstruction of `seed` by dilation under `mask`, (H, W) float32.
+
+    What `skimage.morphology.reconstruction` gives, which sorts all pixels first: distances to a cell's edge are short,
+    and some dozens of passes over the image take a fifth of the time. Vincent 1993, doi:10.1109/83.217222
+    """
+    around = np.ones((3, 3), np.uint8)
+    while True:
+        before = seed
+        for _ in range(8):
+            seed = cv2.min(cv2.dilate(seed, around), mask)
+        if np.array_equal(seed, before):
+            return seed
 
 
 def _boxes(labels: np.ndarray) -> list[tuple[int, tuple[slice, slice]]]:
