@@ -20,7 +20,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from smearscan.datasets.samples import SampleSet
-from smearscan.errors import SettingsError, TrainingError, UnreadableSlideError
+from smearscan.errors import TrainingError, UnreadableSlideError
 from smearscan.models.cards import InputCard
 from smearscan.train.recipes.balance import Row
 from smearscan.train.recipes.checkpoint import State, load_checkpoint, save_checkpoint
@@ -33,6 +33,7 @@ from smearscan.train.recipes.place import Place
 from smearscan.train.recipes.recipe import Recipe, SchedulePart
 from smearscan.train.recipes.schedules import Schedule
 from smearscan.train.recipes.seeds import BATCH, ORDER, generator, torch_seed
+from smearscan.train.recipes.stages import Streams, freeze, is_tuned, stage_input
 from smearscan.train.recipes.stop import Stop
 
 #: Work done, work in all, what to say beside it.
@@ -61,28 +62,6 @@ class Task:
     run: str
     n_workers: int = 0
     described: Callable[[InputCard], str] = lambda card: ""
-
-
-def stage_input(card: InputCard, recipe: Recipe, stage: int) -> InputCard:
-    """A network's input while it trains (0), or while FixRes tunes its last layers at another resolution (1)."""
-    if stage == 0 or recipe.fixres is None:
-        return card
-    side = recipe.fixres.side_px
-    return card.model_copy(update={"side_px": side, "um_per_px": card.window_um / side})
-
-
-class Streams(nn.Module):
-    """A network as the loss sees it: (K, N, C) logits, K the streams of WT-DFN and 1 for all others."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-        self._streams: Callable[[Tensor], Tensor] | None = getattr(model, "streams", None)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits of every stream."""
-        logits: Tensor = self._streams(x) if self._streams is not None else self.model(x)[None]
-        return logits
 
 
 class Trainer:
@@ -148,7 +127,7 @@ class Trainer:
             optimiser = optimiser.model_copy(update={"rate": recipe.fixres.rate})
             schedule, self._n_epochs = SchedulePart(), recipe.fixres.epochs
             self._tuned = recipe.fixres.layers
-            _freeze(self._model, self._tuned)
+            freeze(self._model, self._tuned)
         self._images = TrainingImages(task.sample_set, task.training, self.card, recipe)
         n_steps = len(self._batches(0))
         self._optimiser = make_optimiser((p for p in self._model.parameters() if p.requires_grad), optimiser)
@@ -270,7 +249,7 @@ class Trainer:
         self._spread.train()
         if self._tuned:
             for name, module in self._model.named_modules():
-                if name and not _is_tuned(name, self._tuned) and not any(True for _ in module.children()):
+                if name and not is_tuned(name, self._tuned) and not any(True for _ in module.children()):
                     module.eval()
 
     @torch.no_grad()
@@ -304,19 +283,3 @@ class Trainer:
             "card": self._task.described(self.card),
         }
         save_checkpoint(self._checkpoint, self._task.run, self.state, parts)
-
-
-def _is_tuned(name: str, layers: Sequence[str]) -> bool:
-    return name.startswith(tuple(layers))
-
-
-def _freeze(model: nn.Module, layers: Sequence[str]) -> None:
-    """Leave a gradient to the parameters of these layers alone."""
-    hit = False
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(_is_tuned(name, layers))
-        hit |= parameter.requires_grad
-    if not hit:
-        raise SettingsError(
-            f"no layer of the network begins with {', '.join(layers)}", "name its last layers in --set fixres.layers"
-        )

@@ -20,11 +20,12 @@ from smearscan.train.recipes.division import Division, divisions
 from smearscan.train.recipes.export import describe, export, network_options
 from smearscan.train.recipes.history import draw_curves
 from smearscan.train.recipes.images import input_of
-from smearscan.train.recipes.loop import Report, Task, Trainer, stage_input
+from smearscan.train.recipes.loop import Report, Task, Trainer
 from smearscan.train.recipes.measure import Tested, judge, write_results
 from smearscan.train.recipes.place import Place
 from smearscan.train.recipes.recipe import Recipe
 from smearscan.train.recipes.seeds import INITIAL_WEIGHTS, torch_seed
+from smearscan.train.recipes.stages import stage_input
 
 #: The parts of a joint network, in the order of a recipe's members.
 _PARTS = ("vit", "cnn")
