@@ -43,5 +43,5 @@ def command(
     app = make_app(where)
     add_tasks(app, Shift(where, served, lease, Window.parse(window)))
     n = processes or (1 if served == ("gpu",) else len(os.sched_getaffinity(0)))
-    arguments = ["--quiet", "worker", "-P", "prefork", "-c", str(n), "-Q", ",".join(served), "-n", f"{name}@{platform.node()}"]
-    app.worker_main([*arguments, "-l", "WARNING", "--without-gossip", "--without-mingle"])
+    arguments = ["--quiet", "worker", "-P", "prefork", "-c", str(n), "-Q", ",".join(served), "-l", "WARNING"]
+    app.worker_main([*arguments, "-n", f"{name}@{platform.node()}", "--without-gossip", "--without-mingle"])

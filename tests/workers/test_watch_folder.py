@@ -1,0 +1,109 @@
+"""Watching a folder: only what is written to its end, only once, a patient's slides together."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from workers.watch import Watch
+
+
+class _Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> _Clock:
+    """A clock that stands until it is set."""
+    return _Clock()
+
+
+def _watch(folder: Path, clock: _Clock, worksheet: Path | None = None) -> Watch:
+    return Watch(folder, worksheet, settle_s=30.0, clock=clock)
+
+
+def _names(watch: Watch) -> list[str]:
+    found = watch.look()
+    return [] if found is None else sorted(source.slide_id for source in found.sources)
+
+
+def test_a_file_is_taken_once_it_has_stopped_changing(tmp_path: Path, clock: _Clock) -> None:
+    watch, file = _watch(tmp_path, clock), tmp_path / "a.tif"
+    file.write_bytes(b"begun")
+    assert _names(watch) == []
+    clock.now = 29
+    file.write_bytes(b"begun and going on")
+    assert _names(watch) == []
+    clock.now = 58
+    assert _names(watch) == [], "it changed 29 s ago"
+    clock.now = 60
+    assert _names(watch) == ["a"]
+    clock.now = 200
+    assert _names(watch) == [], "it was submitted"
+
+
+def test_a_slide_that_is_replaced_is_taken_again(tmp_path: Path, clock: _Clock) -> None:
+    watch, file = _watch(tmp_path, clock), tmp_path / "a.tif"
+    file.write_bytes(b"first")
+    for clock.now in (0, 40):
+        names = _names(watch)
+    assert names == ["a"]
+    file.write_bytes(b"second scan")
+    for clock.now in (50, 90):
+        names = _names(watch)
+    assert names == ["a"]
+
+
+def test_after_a_restart_nothing_is_submitted_twice(tmp_path: Path, clock: _Clock) -> None:
+    (tmp_path / "a.tif").write_bytes(b"x")
+    first = _watch(tmp_path, clock)
+    for clock.now in (0, 40):
+        _names(first)
+    again = Watch(tmp_path, None, 30.0, known=dict(first.known), clock=clock)
+    (tmp_path / "b.tif").write_bytes(b"y")
+    seen = []
+    for clock.now in (50, 90):
+        seen += _names(again)
+    assert seen == ["b"]
+
+
+def test_a_patient_waits_for_all_slides_on_the_worksheet(tmp_path: Path, clock: _Clock) -> None:
+    sheet = tmp_path / "w.csv"
+    sheet.write_text("path,patient_id\na.tif,P1\nb.tif,P1\nc.tif,P2\n")
+    (tmp_path / "a.tif").write_bytes(b"x")
+    (tmp_path / "c.tif").write_bytes(b"z")
+    watch = _watch(tmp_path, clock, sheet)
+    for clock.now in (0, 40):
+        names = _names(watch)
+    assert names == ["c"]
+    (tmp_path / "b.tif").write_bytes(b"y")
+    for clock.now in (50, 90):
+        names = _names(watch)
+    assert names == ["a", "b"]
+
+
+def test_a_worksheet_with_a_typo_stops_nothing_and_is_said_once(
+    tmp_path: Path, clock: _Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    sheet = tmp_path / "w.csv"
+    sheet.write_text("path,patient\na.tif,P1\n")
+    watch = _watch(tmp_path, clock, sheet)
+    assert _names(watch) == _names(watch) == []
+    assert caplog.text.count("has no column") == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_yet_waits(tmp_path: Path, clock: _Clock) -> None:
+    file = tmp_path / "a.tif"
+    file.write_bytes(b"x")
+    file.chmod(0)
+    watch = _watch(tmp_path, clock)
+    for clock.now in (0, 40):
+        assert _names(watch) == []
+    file.chmod(0o644)
+    assert _names(watch) == ["a"]
