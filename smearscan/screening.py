@@ -10,6 +10,7 @@ from smearscan.report.atomic import make_folder
 from smearscan.settings import Settings
 from smearscan.stages.export import Written, write_run
 from smearscan.stages.progress import RunProgress
+from smearscan.stages.retention import Retention, remove_old
 from smearscan.stages.submission import new_run
 from smearscan.stages.table import STAGES
 from smearscan.store.runs import retry
@@ -48,4 +49,6 @@ def screen(
         watcher.update(progress.fraction * progress.n_slides, progress.n_slides, note)
 
     work_off(state, run_id, jobs, say)
-    return write_run(state, run_id, out)
+    written = write_run(state, run_id, out)
+    remove_old(state, Retention())
+    return written

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 @click.option("--priority", type=click.Choice(["stat", "routine"]), default="routine", show_default=True)
 @click.option("--laboratory", default="laboratory", show_default=True, help="Whose batch it is; they share fairly.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder in which each run gets a folder for its files.")
-@click.option("--every", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Seconds between looks.")
-@click.option("--settle", type=click.FloatRange(min=0), default=30.0, show_default=True,
+@click.option("--every", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="Seconds between looks.")
+@click.option("--settle", type=click.FloatRange(min=0), default=20.0, show_default=True,
               help="Seconds that a file must not change before it is taken for finished.")  # fmt: skip
 @log_json_option
 @state_option
