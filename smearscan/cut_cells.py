@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 
 from smearscan.crops.cut import WINDOW_UM
-from smearscan.crops.network import MaskNetPlan
+from smearscan.crops.plan import MaskNetPlan
 from smearscan.crops.prepare import CardInput, prepare_input
 from smearscan.crops.whiten import whiten_cell
 from smearscan.errors import WeightsError

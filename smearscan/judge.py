@@ -13,7 +13,6 @@ from smearscan.models import Package, infer, load_package
 from smearscan.models.blast_pool import BlastPool
 from smearscan.models.ensemble import disagreement
 from smearscan.models.explain import grad_cam
-from smearscan.models.fused import for_inference
 from smearscan.models.size_evidence import SizeEvidence
 from smearscan.records import CellMask, Crop
 from smearscan.settings import ClassifySettings
@@ -38,6 +37,8 @@ class Judge:
     """
 
     def __init__(self, cell_type: Package, blasts: Sequence[Package], pool: BlastPool) -> None:
+        from smearscan.models.fused import for_inference  # with it comes torch, which only who judges needs
+
         self._cell_type, self._blasts = for_inference(cell_type), tuple(for_inference(package) for package in blasts)
         self._pool, self._lead = pool, blasts[0]
 

@@ -10,19 +10,20 @@ import tomllib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from smearscan.crops.central import central_cell, outline_of_centre
-from smearscan.crops.network import CellMaskNet, MaskNetPlan
-from smearscan.crops.running import RunningMaskNet
+from smearscan.crops.plan import MaskNetPlan
 from smearscan.errors import WeightsError
 from smearscan.records import CellMask, Crop
 from smearscan.resources import configs_folder, weights_folder
+
+if TYPE_CHECKING:
+    from smearscan.crops.network import CellMaskNet
 
 #: Windows per forward pass; shorter batches are filled up, since results differ in the last bit between shapes. Eight
 #: stay in a core's cache: larger batches take longer per cell, and a lone picture waits for eight.
@@ -43,6 +44,10 @@ class CellSegmenter:
     """
 
     def __init__(self, network: CellMaskNet, is_bfloat16: bool | None = None) -> None:
+        import torch
+
+        from smearscan.crops.running import RunningMaskNet
+
         self.is_bfloat16 = _multiplies_bfloat16() if is_bfloat16 is None else is_bfloat16
         self.network = RunningMaskNet(network, torch.bfloat16 if self.is_bfloat16 else torch.float32)
 
@@ -63,6 +68,8 @@ class CellSegmenter:
         -------
         (N, S, S, 2) float32, 0 to 1.
         """
+        import torch
+
         out = np.empty((*windows.shape[:3], 2), np.float32)
         for first in range(0, len(windows), BATCH_SIZE):
             part = windows[first : first + BATCH_SIZE]
@@ -73,6 +80,8 @@ class CellSegmenter:
 
 
 def _multiplies_bfloat16() -> bool:
+    import torch
+
     capable = torch.cpu.get_capabilities()
     return bool(capable.get("amx_bf16") or capable.get("avx512_bf16"))
 
@@ -85,6 +94,10 @@ def load_segmenter(weights: Path | None = None) -> CellSegmenter:
     WeightsError
         If the weights are absent, altered or of another network.
     """
+    from safetensors.torch import load_file
+
+    from smearscan.crops.network import CellMaskNet
+
     path = weights_folder() / "cellmask.safetensors" if weights is None else weights
     if weights is None:
         _check_digest(path)

@@ -1,41 +1,23 @@
 """The network that outlines the central cell of a 29 µm window: a small U-Net on pixel-unshuffled input.
 
-Every hyper-parameter stands on this page. The picture is folded 2×2 into channels first (Shi 2016), so that
-all convolutions run at half resolution, and unfolded again at the end; a channel that holds the distance from the
+Every hyper-parameter stands in `smearscan.crops.plan`. The picture is folded 2×2 into channels first (Shi 2016), so
+that all convolutions run at half resolution, and unfolded again at the end; a channel that holds the distance from the
 centre tells the network which of several touching cells is meant.
 """
 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from smearscan.crops.plan import MaskNetPlan
+
 #: Order of the output channels.
 CLASSES = ("background", "cytoplasm", "nucleus")
-
-
-@dataclass(frozen=True, slots=True)
-class MaskNetPlan:
-    """Every hyper-parameter of :class:`CellMaskNet`.
-
-    Attributes
-    ----------
-    side_px
-        Side of the square input, px; a multiple of 2 × 2 ** (len(widths) - 1).
-    window_um
-        What that side covers, µm.
-    widths
-        Channels at 1/2, 1/4, 1/8 … of the input's resolution.
-    """
-
-    side_px: int = 128
-    window_um: float = 29.0
-    widths: tuple[int, ...] = (32, 48, 80, 96)
 
 
 class _Block(nn.Sequential):

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 #: Keeps logarithms finite where a member rules a class out.
@@ -104,6 +103,8 @@ def fit_weights(members: np.ndarray, labels: np.ndarray) -> np.ndarray:
     labels
         (N,) int.
     """
+    from scipy.optimize import minimize  # a quarter of a second of imports that only fitting needs
+
     _check(members, labels)
     right = members[:, np.arange(len(labels)), labels].astype(np.float64)
 
@@ -141,6 +142,8 @@ def fit_stack(members: np.ndarray, labels: np.ndarray, penalty: float = 1e-2) ->
     penalty
         Of the squared distance from the plain mean of log-probabilities: with few cells the stack stays near it.
     """
+    from scipy.optimize import minimize
+
     _check(members, labels)
     n_members, _, n_classes = members.shape
     x = _features(members)
