@@ -1,6 +1,6 @@
 """Intervals: subjects are drawn anew, with all their images, since images of one person are alike.
 
-Subjects are drawn within the class that most of their images have, so that no draw lacks a class.
+Subjects are drawn within the class that most of their images have, so that hardly a draw lacks a class.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from smearscan.evaluate.metrics import METRICS, N_BINS, Scored, confidence_bin, ece, from_confusion
 
 N_DRAWS = 1000
-#: Fewer subjects of a class say nothing of how subjects differ.
+#: Fewer subjects with a class say nothing of how subjects differ.
 MIN_SUBJECTS = 2
 _AT_A_TIME = 50
 
@@ -37,15 +37,23 @@ def intervals(
     names, at = np.unique(scored.subjects, return_inverse=True)
     votes = np.zeros((len(names), len(scored.classes)))
     np.add.at(votes, (at, scored.labels), 1)
-    strata = votes.argmax(1)
-    if np.bincount(strata)[np.unique(strata)].min() < MIN_SUBJECTS:
+    holders = (votes > 0).sum(0)
+    if holders[holders > 0].min() < MIN_SUBJECTS:
         return nothing
+    strata = _strata(votes)
     drawn: dict[str, list[np.ndarray]] = {name: [] for name in METRICS}
     for weights in _draws(strata, n_draws, np.random.default_rng(seed)):
         for name, values in _measured(scored, at, weights).items():
             drawn[name].append(values)
     tail = (1 - confidence) / 2
     return {name: _percentiles(np.concatenate(values), tail) for name, values in drawn.items()}
+
+
+def _strata(votes: np.ndarray) -> np.ndarray:
+    """Class that most images of each subject have; a subject alone in its class joins the largest stratum."""
+    strata = votes.argmax(1)
+    sizes = np.bincount(strata, minlength=votes.shape[1])
+    return np.where(sizes[strata] < MIN_SUBJECTS, sizes.argmax(), strata)
 
 
 def _percentiles(values: np.ndarray, tail: float) -> tuple[float, float]:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smearscan.datasets.files import read_sample
+from smearscan.cut_cells import picture_key
 from smearscan.datasets.registry import load_set
 from smearscan.datasets.samples import Sample, SampleSet
-from smearscan.errors import DatasetError, SlideError
+from smearscan.errors import DatasetError
 from smearscan.evaluate.blocks import block_maps
 from smearscan.evaluate.embedding import LEAST, draw_map, embeddings, lay_out
+from smearscan.evaluate.inputs import make_inputs
 from smearscan.evaluate.models import Model, load_models
 from smearscan.evaluate.tables import Cell, write_csv
 from smearscan.models.explain import attention, grad_cam
@@ -118,16 +119,13 @@ def _show(model: Model, sample_set: SampleSet, samples: Sequence[Sample]) -> tup
     kept: list[Sample] = []
     inputs: list[np.ndarray] = []
     failed: list[str] = []
-    for sample in samples:
-        try:
-            (made,) = model.inputs([read_sample(sample_set, sample)], [sample.path])
-        except SlideError as error:
-            made = error
-        if isinstance(made, np.ndarray):
+    made = make_inputs([model.card.input], sample_set, samples)[picture_key(model.card.input)]
+    for sample, picture in zip(samples, made, strict=True):
+        if isinstance(picture, np.ndarray):
             kept.append(sample)
-            inputs.append(made)
+            inputs.append(picture)
         else:
-            failed.append(f"{sample.path}: {made}")
+            failed.append(f"{sample.path}: {picture}")
     if not inputs:
         raise DatasetError(f"{sample_set.root}: no image could be read", "see smearscan data check")
     stacked = np.stack(inputs)

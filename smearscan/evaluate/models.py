@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from smearscan.crops.readymade import ReadyMade
 from smearscan.datasets.files import natural_key
 from smearscan.datasets.split_files import SPLIT_NAME
-from smearscan.errors import SettingsError, SlideError, WeightsError
+from smearscan.errors import SettingsError, WeightsError
 from smearscan.models import Package, infer, list_packages, load_package
 from smearscan.models.cards import ModelCard
 from smearscan.models.registry import create_model
-from smearscan.models.whole_image import whole_image
 
 CHECKPOINTS = (".pt", ".pth", ".ckpt")
 
@@ -44,12 +41,6 @@ class Model:
     def takes(self) -> str:
         """`cell` or `image`."""
         return self.card.input.takes
-
-    def inputs(self, pictures: Sequence[np.ndarray], names: Sequence[str]) -> list[np.ndarray | SlideError]:
-        """Network input (S, S, 3) uint8 of each picture (H, W, 3) uint8 RGB, or why there is none."""
-        if self.takes == "image":
-            return [whole_image(rgb, self.card.input) for rgb in pictures]
-        return _cell_inputs(self.card, pictures, names)
 
     def probabilities(self, inputs: np.ndarray, device: str = "auto") -> np.ndarray:
         """(N, C) float32 of inputs (N, S, S, 3) uint8."""
@@ -147,29 +138,6 @@ def _network(path: Path, card: ModelCard, state: dict[str, Any]) -> Any:
     except RuntimeError as error:
         raise WeightsError(f"{path} holds weights of another network than {card.network!r}", "train again") from error
     return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-
-
-def _cell_inputs(
-    card: ModelCard, pictures: Sequence[np.ndarray], names: Sequence[str]
-) -> list[np.ndarray | SlideError]:
-    """Ready-made crops as `smearscan classify` takes them: scaled, masked, restained as the card says."""
-    from smearscan.crops import shipped_segmenter
-    from smearscan.crops.readymade import read_ready_made
-    from smearscan.cut_cells import network_pictures
-
-    read: list[ReadyMade | SlideError] = []
-    for rgb, name in zip(pictures, names, strict=True):
-        try:
-            read.append(read_ready_made(rgb, shipped_segmenter(), name=name))
-        except SlideError as error:
-            read.append(error)
-    good = [one for one in read if isinstance(one, ReadyMade)]
-    if not good:
-        return [one for one in read if isinstance(one, SlideError)]
-    crops, masks = [one.crop for one in good], [one.mask for one in good]
-    (pictures_made,) = network_pictures([card.input], crops, masks, name="the set", refuses_coarse=False).values()
-    made = iter(pictures_made)
-    return [next(made) if isinstance(one, ReadyMade) else one for one in read]
 
 
 def is_named_in(card: ModelCard, set_name: str) -> bool:

@@ -73,7 +73,7 @@ def pool(parts: Sequence[Predictions]) -> Predictions:
     means = [np.mean(found, axis=0) for found in rows.values()]
     matrix = np.array(means, np.float32).reshape(len(means), len(parts[0].classes))
     labels, reasons = tuple(label for label, _ in kept.values()), tuple(why for _, why in kept.values())
-    return Predictions(tuple(rows), labels, parts[0].classes, matrix, reasons, sum(part.network_s for part in parts))
+    return Predictions(tuple(rows), labels, parts[0].classes, matrix, reasons)
 
 
 def write_outcome(folder: Path, outcome: Outcome, prefix: str = "") -> Figures | None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from smearscan.datasets.files import read_sample
+from smearscan.cut_cells import picture_key
 from smearscan.datasets.samples import Sample, SampleSet
-from smearscan.errors import DatasetError, SlideError
+from smearscan.errors import DatasetError
+from smearscan.evaluate.inputs import Made, make_inputs
 from smearscan.evaluate.metrics import Scored
 from smearscan.evaluate.models import Model
 from smearscan.evaluate.reconcile import Agreement
@@ -36,8 +36,6 @@ class Predictions:
         (N, C) float32; NaN where the file could not be read.
     reasons
         Why there is no prediction; "" where there is one.
-    network_s
-        Seconds inside the network.
     """
 
     samples: tuple[Sample, ...]
@@ -45,7 +43,6 @@ class Predictions:
     classes: tuple[str, ...]
     probabilities: np.ndarray
     reasons: tuple[str, ...]
-    network_s: float = 0.0
 
     @property
     def n_failed(self) -> int:
@@ -60,61 +57,59 @@ class Predictions:
         subjects = np.array([self.samples[i].subject for i in keep], np.str_)
         return Scored(labels, self.probabilities[keep].astype(np.float64), subjects, self.classes)
 
-    def of(self, samples: Sequence[Sample]) -> Predictions:
-        """The rows of these samples."""
-        row = {sample: i for i, sample in enumerate(self.samples)}
-        at = [row[sample] for sample in samples]
-        labels, reasons = tuple(self.labels[i] for i in at), tuple(self.reasons[i] for i in at)
-        return Predictions(tuple(samples), labels, self.classes, self.probabilities[at], reasons, self.network_s)
-
 
 def predict(
-    model: Model,
+    models: Sequence[tuple[Model, Agreement]],
     sample_set: SampleSet,
     samples: Sequence[Sample],
-    agreement: Agreement,
     *,
     device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
-) -> Predictions:
-    """Judge samples.
+) -> list[Predictions]:
+    """Judge samples by several models, which share the reading of the files.
 
     Parameters
     ----------
-    agreement
-        From `reconcile(sample_set.classes, model.card.classes)`.
+    models
+        Each with its `reconcile(sample_set.classes, model.card.classes)`.
     progress
         Called with images done and images in all.
+
+    Returns
+    -------
+    list
+        Predictions of each model.
     """
-    parts, reasons, seconds = [], [], 0.0
+    parts: list[list[np.ndarray]] = [[] for _ in models]
+    reasons: list[list[str]] = [[] for _ in models]
     for first in range(0, len(samples), _AT_A_TIME):
         part = samples[first : first + _AT_A_TIME]
-        inputs = _inputs(model, sample_set, part)
-        good = [one for one in inputs if isinstance(one, np.ndarray)]
-        start = time.perf_counter()
-        judged = model.probabilities(np.stack(good), device) if good else np.zeros((0, len(model.card.classes)))
-        seconds += time.perf_counter() - start
-        rows = np.full((len(part), len(agreement.classes)), np.nan, np.float32)
-        rows[[isinstance(one, np.ndarray) for one in inputs]] = agreement.merged(judged, model.card.classes)
-        parts.append(rows)
-        reasons += ["" if isinstance(one, np.ndarray) else str(one) for one in inputs]
+        made = make_inputs([model.card.input for model, _ in models], sample_set, part)
+        for i, (model, agreement) in enumerate(models):
+            inputs = made[picture_key(model.card.input)]
+            parts[i].append(_judged(model, agreement, inputs, device))
+            reasons[i] += ["" if isinstance(one, np.ndarray) else str(one) for one in inputs]
         if progress:
             progress(first + len(part), len(samples))
-    labels = tuple(agreement.label_of[sample.label] if sample.label else "" for sample in samples)
-    rows = np.concatenate(parts) if parts else np.zeros((0, len(agreement.classes)), np.float32)
-    return Predictions(tuple(samples), labels, agreement.classes, rows, tuple(reasons), seconds)
+    return [
+        Predictions(
+            tuple(samples),
+            tuple(agreement.label_of[sample.label] if sample.label else "" for sample in samples),
+            agreement.classes,
+            np.concatenate([np.zeros((0, len(agreement.classes)), np.float32), *parts[i]]),
+            tuple(reasons[i]),
+        )
+        for i, (_, agreement) in enumerate(models)
+    ]
 
 
-def _inputs(model: Model, sample_set: SampleSet, samples: Sequence[Sample]) -> list[np.ndarray | SlideError]:
-    read: list[np.ndarray | SlideError] = []
-    for sample in samples:
-        try:
-            read.append(read_sample(sample_set, sample))
-        except SlideError as error:
-            read.append(error)
-    good = [(rgb, sample.path) for rgb, sample in zip(read, samples, strict=True) if isinstance(rgb, np.ndarray)]
-    made = iter(model.inputs([rgb for rgb, _ in good], [name for _, name in good]) if good else [])
-    return [next(made) if isinstance(one, np.ndarray) else one for one in read]
+def _judged(model: Model, agreement: Agreement, inputs: Sequence[Made], device: str) -> np.ndarray:
+    """Probabilities (N, C) float32 of the agreed classes, NaN where there is no input."""
+    good = [one for one in inputs if isinstance(one, np.ndarray)]
+    judged = model.probabilities(np.stack(good), device) if good else np.zeros((0, len(model.card.classes)))
+    rows = np.full((len(inputs), len(agreement.classes)), np.nan, np.float32)
+    rows[[isinstance(one, np.ndarray) for one in inputs]] = agreement.merged(judged, model.card.classes)
+    return rows
 
 
 def write_predictions(path: Path, predictions: Predictions, prefix: str = "") -> None:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from smearscan import __version__
 from smearscan.datasets.registry import load_set
-from smearscan.datasets.samples import SampleSet
+from smearscan.datasets.samples import Sample, SampleSet
 from smearscan.errors import SettingsError
-from smearscan.evaluate.cost import Cost, measure_cost
+from smearscan.evaluate.comparison import summed, write_comparison, write_origin
+from smearscan.evaluate.cost import measure_cost
 from smearscan.evaluate.ensemble import check_way, join, write_disagreement
-from smearscan.evaluate.metrics import METRICS, class_names
 from smearscan.evaluate.models import Model, is_named_in, load_models
-from smearscan.evaluate.outcome import Figures, Outcome, pool, title_of, write_outcome
+from smearscan.evaluate.outcome import Outcome, pool, write_outcome
 from smearscan.evaluate.pairing import Fold, choose_protocol, pair
 from smearscan.evaluate.predict import Predictions, predict
-from smearscan.evaluate.reconcile import reconcile
-from smearscan.evaluate.tables import Cell, with_interval, write_table
-from smearscan.report.atomic import make_folder, write_bytes
+from smearscan.evaluate.reconcile import Agreement, reconcile
+from smearscan.report.atomic import make_folder
 
-Progress = Callable[[int, int, str], None]
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,17 @@ class Options:
     ensemble: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One MODEL: its packages, which images each is tested on, how classes are brought together."""
+
+    name: str
+    models: Sequence[Model]
+    protocol: str
+    folds: tuple[Fold, ...]
+    agreement: Agreement
+
+
 def evaluate(
     given: Sequence[str], data: Path, out: Path, options: Options | None = None, progress: Progress | None = None
 ) -> list[Outcome]:
@@ -64,7 +73,7 @@ def evaluate(
     data
         Folder of the set, or a CSV.
     progress
-        Called with images done, images in all, and the model's name.
+        Called with images done and images in all.
 
     Raises
     ------
@@ -74,30 +83,29 @@ def evaluate(
     options = options or Options()
     if options.ensemble is not None:
         check_way(options.ensemble, len(given))
-    loaded = [(name, load_models(name)) for name in given]
+    loaded = [load_models(name) for name in given]
     names = _names(given, loaded)
     sample_set = load_set(options.set_name or ("csv" if data.is_file() else "folder"), data)
+    plans = [_plan(name, models, sample_set, options) for name, models in zip(names, loaded, strict=True)]
+    outcomes = _judged(plans, sample_set, options.device, progress)
     prefix = _prefix(data, sample_set)
-    outcomes, found, costs = [], [], []
     make_folder(out)
-    for name, (_, models) in zip(names, loaded, strict=True):
-        outcome = _judged(name, models, sample_set, options, progress)
-        found.append(write_outcome(out / name if len(given) > 1 else out, outcome, prefix))
-        costs.append(measure_cost(models[0], options.device) if options.with_cost else None)
-        outcomes.append(outcome)
+    found = [write_outcome(out / one.name if len(given) > 1 else out, one, prefix) for one in outcomes]
+    costs = [measure_cost(models[0], options.device) if options.with_cost else None for models in loaded]
     if options.ensemble is not None:
         joined = join(outcomes, options.ensemble, partial(_on_validation, sample_set=sample_set, device=options.device))
         found.append(write_outcome(out / joined.name, joined, prefix))
         write_disagreement(out / joined.name, joined, outcomes)
-        costs.append(_summed(costs))
+        costs.append(summed(costs))
         outcomes.append(joined)
-    _write_comparison(out, outcomes, found, costs)
-    _write_origin(out, data, sample_set, loaded, outcomes, options)
+    write_comparison(out, outcomes, found, costs)
+    write_origin(out, data, sample_set, loaded, outcomes, options.seed)
     return outcomes
 
 
-def _names(given: Sequence[str], loaded: Sequence[tuple[str, list[Model]]]) -> list[str]:
-    names = [models[0].name if len(models) == 1 else Path(name).name for name, models in loaded]
+def _names(given: Sequence[str], loaded: Sequence[Sequence[Model]]) -> list[str]:
+    pairs = zip(given, loaded, strict=True)
+    names = [models[0].name if len(models) == 1 else Path(name).name for name, models in pairs]
     if len(set(names)) < len(names):
         names = [Path(name).with_suffix("").as_posix().strip("./").replace("/", "_") for name in given]
     if len(set(names)) < len(names):
@@ -113,24 +121,36 @@ def _prefix(data: Path, sample_set: SampleSet) -> str:
     return "" if inner == "." else f"{inner}/"
 
 
-def _judged(
-    name: str, models: Sequence[Model], sample_set: SampleSet, options: Options, progress: Progress | None
-) -> Outcome:
-    protocol = choose_protocol(options.protocol, models, sample_set)
-    folds = pair(models, sample_set, protocol, options.seed)
+def _plan(name: str, models: Sequence[Model], sample_set: SampleSet, options: Options) -> _Plan:
     agreement = reconcile(sample_set.classes, models[0].card.classes, name)
-    total, done = sum(len(fold.split.test) for fold in folds), 0
-    parts: list[tuple[Fold, Predictions]] = []
-    for fold in folds:
-        tell = partial(_tell, progress, name, done, total) if progress else None
-        judged = predict(fold.model, sample_set, fold.split.test, agreement, device=options.device, progress=tell)
-        parts.append((fold, judged))
-        done += len(judged.samples)
-    notes = _notes(models, sample_set, protocol, [fold.split.note for fold in folds], agreement.note)
+    protocol = choose_protocol(options.protocol, models, sample_set)
+    return _Plan(name, models, protocol, pair(models, sample_set, protocol, options.seed), agreement)
+
+
+def _judged(plans: Sequence[_Plan], sample_set: SampleSet, device: str, progress: Progress | None) -> list[Outcome]:
+    """Every fold's model on its test images; those with the same test images share the reading of them."""
+    alike: dict[tuple[Sample, ...], list[tuple[int, Fold]]] = defaultdict(list)
+    for i, plan in enumerate(plans):
+        for fold in plan.folds:
+            alike[fold.split.test].append((i, fold))
+    total, done = sum(map(len, alike)), 0
+    parts: list[list[tuple[Fold, Predictions]]] = [[] for _ in plans]
+    for test, folds in alike.items():
+        tell = partial(_tell, progress, done, total) if progress else None
+        pairs = [(fold.model, plans[i].agreement) for i, fold in folds]
+        judged = predict(pairs, sample_set, test, device=device, progress=tell)
+        for (i, fold), predictions in zip(folds, judged, strict=True):
+            parts[i].append((fold, predictions))
+        done += len(test)
+    return [_outcome(plan, part, sample_set) for plan, part in zip(plans, parts, strict=True)]
+
+
+def _outcome(plan: _Plan, parts: Sequence[tuple[Fold, Predictions]], sample_set: SampleSet) -> Outcome:
     pooled = pool([part for _, part in parts])
+    notes = _notes(plan, sample_set)
     if failed := pooled.n_failed:
         notes += (f"{failed} images could not be read: see the column reason of predictions.csv",)
-    return Outcome(name, sample_set.name, protocol, tuple(parts), pooled, sample_set.has_subjects, notes)
+    return Outcome(plan.name, sample_set.name, plan.protocol, tuple(parts), pooled, sample_set.has_subjects, notes)
 
 
 def _on_validation(outcome: Outcome, sample_set: SampleSet, device: str) -> Predictions:
@@ -139,87 +159,20 @@ def _on_validation(outcome: Outcome, sample_set: SampleSet, device: str) -> Pred
         raise SettingsError(f"{outcome.name} was tested on several splits: nothing to fit on", "use --ensemble mean")
     ((fold, _),) = outcome.folds
     agreement = reconcile(sample_set.classes, fold.model.card.classes, outcome.name)
-    return predict(fold.model, sample_set, fold.split.validation, agreement, device=device)
+    return predict([(fold.model, agreement)], sample_set, fold.split.validation, device=device)[0]
 
 
-def _summed(costs: Sequence[Cost | None]) -> Cost | None:
-    """What all members cost together, one after the other."""
-    known = [cost for cost in costs if cost is not None]
-    if len(known) < len(costs):
-        return None
-    seconds = sum(1 / cost.images_per_s for cost in known)
-    return Cost(sum(c.n_parameters for c in known), sum(c.gflops for c in known), 1 / seconds, known[0].device)
+def _tell(progress: Progress, before: int, total: int, n: int, _: int) -> None:
+    progress(before + n, total)
 
 
-def _tell(progress: Progress, name: str, before: int, total: int, n: int, _: int) -> None:
-    progress(before + n, total, name)
-
-
-def _notes(
-    models: Sequence[Model], sample_set: SampleSet, protocol: str, of_splits: Sequence[str], joined: str
-) -> tuple[str, ...]:
-    card = models[0].card
-    notes = [*dict.fromkeys(note for note in of_splits if note), *([joined] if joined else []), *sample_set.notes]
-    if protocol == "all" and is_named_in(card, sample_set.name):
+def _notes(plan: _Plan, sample_set: SampleSet) -> tuple[str, ...]:
+    card = plan.models[0].card
+    notes = list(dict.fromkeys(fold.split.note for fold in plan.folds if fold.split.note))
+    notes += [plan.agreement.note] if plan.agreement.note else []
+    notes += sample_set.notes
+    if plan.protocol == "all" and is_named_in(card, sample_set.name):
         notes.append("the card names this set among what the model was trained on: these figures are no test")
     notes += [f"the model was trained on: {line}" for line in card.data]
     unit = "subjects" if sample_set.has_subjects else "blocks of neighbouring files"
     return (*notes, f"intervals: 95 %, {unit} drawn anew 1,000 times; blank where a class has fewer than two")
-
-
-def _write_comparison(
-    out: Path, outcomes: Sequence[Outcome], found: Sequence[Figures | None], costs: Sequence[Cost | None]
-) -> None:
-    """One row a model, as the papers compare them."""
-    header = ["model", "set", "protocol", "images", *map(title_of, METRICS), "parameters (M)", "GFLOPs"]
-    rows: list[list[Cell]] = []
-    for outcome, figures, cost in zip(outcomes, found, costs, strict=True):
-        measured = [with_interval(figures.values[m], *figures.bounds[m]) if figures else None for m in METRICS]
-        rows.append([outcome.name, outcome.set_name, outcome.shown_protocol, figures.n if figures else 0, *measured,
-                     cost.n_parameters / 1e6 if cost else None, cost.gflops if cost else None])  # fmt: skip
-    notes = list(dict.fromkeys(note for outcome in outcomes for note in outcome.notes))
-    classes = list(dict.fromkeys(class_names(outcome.pooled.classes) for outcome in outcomes))
-    write_table(out, "comparison", header, rows, "Models compared", [f"classes: {'; '.join(classes)}", *notes])
-    if any(costs):
-        speed: list[list[Cell]] = [
-            [outcome.name, cost.n_parameters, cost.gflops, cost.images_per_s, cost.device]
-            for outcome, cost in zip(outcomes, costs, strict=True)
-            if cost
-        ]
-        columns = ["model", "parameters", "GFLOPs an image", "images a second", "device"]
-        write_table(
-            out, "cost", columns, speed, "Cost", ["images a second: network alone, this machine, one batch at a time"]
-        )
-
-
-def _write_origin(
-    out: Path,
-    data: Path,
-    sample_set: SampleSet,
-    loaded: Sequence[tuple[str, list[Model]]],
-    outcomes: Sequence[Outcome],
-    options: Options,
-) -> None:
-    """What made these files: versions, digests, protocol, seed."""
-    # An ensemble stands last: its weights are everybody's.
-    everybody = [model for _, models in loaded for model in models]
-    table = {
-        "smearscan": __version__,
-        "data": data.name,
-        "set": sample_set.name,
-        "classes": list(sample_set.classes),
-        "n_samples": len(sample_set.samples),
-        "seed": options.seed,
-        "models": [
-            {
-                "name": outcome.name,
-                "protocol": outcome.protocol,
-                "is_leaky": outcome.is_leaky,
-                "weights_sha256": [model.digest for model in models],
-                "n_failed": outcome.pooled.n_failed,
-                "notes": list(outcome.notes),
-            }
-            for outcome, models in zip(outcomes, [*(m for _, m in loaded), everybody], strict=False)
-        ],
-    }
-    write_bytes(out / "evaluation.json", (json.dumps(table, indent=2, ensure_ascii=False) + "\n").encode())

@@ -61,6 +61,15 @@ def test_images_of_one_subject_count_as_one_draw() -> None:
     assert widths[0] > 3 * widths[1]
 
 
+def test_a_subject_alone_in_its_class_is_drawn_with_the_largest() -> None:
+    """Three subjects hold class c, only one of them mostly: there is an interval all the same."""
+    labels = np.array([0] * 9 + [1] * 9 + [2] * 5)
+    subjects = np.array(list("pppqqqrrr") + list("sssttt") + list("uuu") + list("wwwps"))
+    shares = np.eye(3)[labels] * 0.7 + 0.1
+    spans = intervals(Scored(labels, shares, subjects, ("a", "b", "c")), n_draws=100)
+    assert spans["accuracy"] == (1.0, 1.0)
+
+
 def test_one_subject_of_a_class_gives_no_interval() -> None:
     scored = scores(np.random.default_rng(0), 40, 2, n_subjects=1)
     assert all(np.isnan(low) and np.isnan(high) for low, high in intervals(scored).values())
