@@ -154,7 +154,7 @@ def main() -> None:
     many = draw(given.folder / "many", given.stat_behind + 1)
     seconds, chunk = stat_behind(given.folder, many, given.stat_behind, 2)
     print(
-        f"stat behind {given.stat_behind} routine slides: {seconds:.2f} s; nine in ten chunks take {chunk:.2f} s or less"
+        f"stat behind {given.stat_behind} routine slides: {seconds:.2f} s; nine in ten chunks take up to {chunk:.2f} s"
     )
 
 
