@@ -1,6 +1,6 @@
 """Where a run computes: CPU, one GPU, or one process a GPU under torchrun; and in which precision.
 
-Under ``torchrun -m smearscan train …`` every process has its share of each batch, and gradients are averaged.
+Under ``torchrun -m smearscan.cli.main train …`` every process has its share of each batch, and gradients are averaged.
 """
 
 from __future__ import annotations
@@ -89,6 +89,8 @@ def open_place(device: str = "auto", precision: Precision = "auto") -> Place:
         torch.distributed.init_process_group("nccl" if on_gpu else "gloo")
         rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
         device = f"cuda:{torch.distributed.get_node_local_rank()}" if on_gpu else "cpu"
+        if on_gpu:
+            torch.cuda.set_device(device)  # what is broadcast goes by way of this GPU
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     where = torch.device(device)

@@ -136,7 +136,7 @@ def run_digest(recipe: Recipe, sample_set: SampleSet, division: Division) -> str
     digest = hashlib.sha256(recipe.model_dump_json().encode())
     for side in (division.training, division.validation):
         for row in side:
-            digest.update(f"{row.sample.path}\t{row.sample.label}\t{row.copy}\n".encode())
+            digest.update(f"{row.sample.path}\t{row.sample.box}\t{row.sample.label}\t{row.copy}\n".encode())
         digest.update(b"\n")
     digest.update("\t".join(sample_set.classes).encode())
     return digest.hexdigest()
