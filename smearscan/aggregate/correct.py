@@ -24,7 +24,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import betainc, betaincc
 
 from smearscan.aggregate.differential import Tally
@@ -149,6 +148,8 @@ def tabulate_tail(tail: Callable[[np.ndarray], np.ndarray], k: int, n: int) -> C
 
 def root_or_end(function: Callable[[float], float], start: float, end: float) -> float:
     """Where an increasing function crosses 0, or the end it does not reach."""
+    from scipy.optimize import brentq  # a quarter of a second of imports, for those who aggregate alone
+
     if function(start) >= 0:
         return start
     if function(end) <= 0:
