@@ -39,7 +39,7 @@ from smearscan.train.recipes.place import open_place
 from smearscan.train.recipes.recipe import OptimiserPart, Recipe, SchedulePart
 from smearscan.train.recipes.run import new_network
 
-SIDE_PX, EPOCHS, BATCH, RATE = 80, 6, 24, 1e-3
+SIDE_PX, EPOCHS, BATCH, RATE = 64, 6, 24, 1e-3
 _VGG = {"width": 0.25, "head": "gap", "batch_norm": True}
 _CNN = {"batch_norm": True, "head": "gap", "pool": 4}
 _CBAM = {"head": "gap"}

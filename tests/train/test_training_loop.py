@@ -98,6 +98,20 @@ def test_a_run_that_was_stopped_twice_ends_with_the_same_bytes(
     assert _files(tmp_path / "parts") == _files(tmp_path / "whole")
 
 
+def test_a_run_that_died_without_a_word_goes_on_from_its_last_epoch_to_the_same_bytes(
+    cells: SampleSet, tmp_path: Path
+) -> None:
+    def dies(done: float, total: float, note: str) -> None:
+        if done == 6:
+            raise MemoryError("killed")
+
+    train_recipe(_recipe(), cells, tmp_path / "whole", _session())
+    with pytest.raises(MemoryError, match="killed"):
+        train_recipe(_recipe(), cells, tmp_path / "parts", _session(report=dies))
+    train_recipe(_recipe(), cells, tmp_path / "parts", _session())
+    assert _files(tmp_path / "parts") == _files(tmp_path / "whole")
+
+
 def test_a_run_writes_package_log_curves_predictions_and_tables(cells: SampleSet, tmp_path: Path) -> None:
     (tested,) = train_recipe(_recipe(), cells, tmp_path, _session())
     names = set(_files(tmp_path))
