@@ -78,6 +78,21 @@ def load_models(given: str) -> list[Model]:
     raise SettingsError(f"there is no model {given!r}", f"choose one of {known}, or give the folder of a package")
 
 
+def check_device(device: str) -> None:
+    """Refuse a device that is not here, before anything is read.
+
+    Raises
+    ------
+    SettingsError
+        With those that are.
+    """
+    import torch
+
+    here = ["auto", "cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if device not in here and not (device == "cuda" and torch.cuda.is_available()):
+        raise SettingsError(f"there is no device {device!r} here", f"choose one of {', '.join(here)}")
+
+
 def _tail(card: Path, root: Path) -> str:
     folder = card.parent.relative_to(root).as_posix()
     return card.stem if folder == "." else f"{folder}/{card.stem}".replace("/", "_")

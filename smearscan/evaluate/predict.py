@@ -87,8 +87,9 @@ def predict(
         made = make_inputs([model.card.input for model, _ in models], sample_set, part)
         for i, (model, agreement) in enumerate(models):
             inputs = made[picture_key(model.card.input)]
-            parts[i].append(_judged(model, agreement, inputs, device))
-            reasons[i] += ["" if isinstance(one, np.ndarray) else str(one) for one in inputs]
+            rows = _judged(model, agreement, inputs, device)
+            parts[i].append(rows)
+            reasons[i] += [_reason(one, row) for one, row in zip(inputs, rows, strict=True)]
         if progress:
             progress(first + len(part), len(samples))
     return [
@@ -110,6 +111,13 @@ def _judged(model: Model, agreement: Agreement, inputs: Sequence[Made], device: 
     rows = np.full((len(inputs), len(agreement.classes)), np.nan, np.float32)
     rows[[isinstance(one, np.ndarray) for one in inputs]] = agreement.merged(judged, model.card.classes)
     return rows
+
+
+def _reason(made: Made, row: np.ndarray) -> str:
+    """Why there is no prediction, "" where there is one."""
+    if not isinstance(made, np.ndarray):
+        return str(made)
+    return "" if np.isfinite(row).all() else "the network gave no number"
 
 
 def write_predictions(path: Path, predictions: Predictions, prefix: str = "") -> None:

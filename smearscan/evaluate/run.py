@@ -14,7 +14,7 @@ from smearscan.errors import SettingsError
 from smearscan.evaluate.comparison import summed, write_comparison, write_origin
 from smearscan.evaluate.cost import measure_cost
 from smearscan.evaluate.ensemble import check_way, join, write_disagreement
-from smearscan.evaluate.models import Model, is_named_in, load_models
+from smearscan.evaluate.models import Model, check_device, is_named_in, load_models
 from smearscan.evaluate.outcome import Outcome, pool, write_outcome
 from smearscan.evaluate.pairing import Fold, choose_protocol, pair
 from smearscan.evaluate.predict import Predictions, predict
@@ -83,6 +83,7 @@ def evaluate(
     options = options or Options()
     if options.ensemble is not None:
         check_way(options.ensemble, len(given))
+    check_device(options.device)
     loaded = [load_models(name) for name in given]
     names = _names(given, loaded)
     sample_set = load_set(options.set_name or ("csv" if data.is_file() else "folder"), data)

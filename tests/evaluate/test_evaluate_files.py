@@ -87,6 +87,23 @@ def test_what_cannot_be_read_has_a_row_with_its_reason_and_the_rest_goes_on(tmp_
     assert "2 images could not be read" in (out / "metrics.md").read_text("utf-8")
 
 
+def test_a_network_that_gives_no_number_is_told_row_by_row(tmp_path: Path) -> None:
+    card = package(tmp_path / "m")
+    (model,) = load_models(str(card))
+    state = model.package.model.state_dict()
+    state["fc6.bias"] = torch.full_like(state["fc6.bias"], float("nan"))
+    torch.save({"card": card_text(model.card), "model": state}, tmp_path / "broken.pt")
+    data = fields(tmp_path / "data", 1)
+    (outcome,) = evaluate([str(tmp_path / "broken.pt")], data, tmp_path / "out", Options(with_cost=False))
+    assert set(outcome.pooled.reasons) == {"the network gave no number"}
+    assert outcome.pooled.n_failed == 4
+
+
+def test_a_device_that_is_not_here_is_refused_first(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no device 'cuda:99'"):
+        evaluate(["subtype"], tmp_path / "gone", tmp_path / "out", Options(device="cuda:99"))
+
+
 def test_segmented_siblings_are_explained(tmp_path: Path) -> None:
     card = package(tmp_path / "m")
     fields(tmp_path / "data" / "Original")
