@@ -62,7 +62,7 @@ class Phase:
 
 #: Changed far first, so that no file's making is learnt; then more of the fields as they are, all classes alike often,
 #: for the likeness of benign and early that the first leaves. `evenness` 1 draws classes alike, 0.5 by the root.
-PHASES = (Phase(1500, 2e-3, near=0.0, evenness=0.5), Phase(1000, 1e-3, near=0.6, evenness=1.0))
+PHASES = (Phase(1500, 2e-3, near=0.0, evenness=0.5), Phase(400, 1e-3, near=0.7, evenness=1.0))
 FAR = Changes()
 NEAR = Changes(zoom=0.05, mix=0.015, gain=0.03, offset=0.005, common=0.05, recoded=0.1)
 
