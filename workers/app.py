@@ -10,7 +10,7 @@ from pathlib import Path
 from celery import Celery
 from kombu import Queue
 
-from smearscan.errors import SettingsError
+from smearscan.errors import SettingsError, TransientError
 from smearscan.stages.table import QUEUES
 from smearscan.store.location import Location
 
@@ -75,3 +75,23 @@ def make_app(location: Location) -> Celery:
         task_publish_retry=False,
     )
     return app
+
+
+def await_broker(app: Celery, seconds: float = 20.0) -> None:
+    """Wait until the broker answers.
+
+    Raises
+    ------
+    TransientError
+        If it does not in that time; the address is told without its password.
+    """
+    from kombu.exceptions import OperationalError
+
+    try:
+        with app.connection_for_write() as broker:
+            broker.ensure_connection(timeout=seconds, interval_start=0.2, interval_step=0.2, interval_max=1.0)
+    except OperationalError as error:
+        shown = app.connection_for_write().as_uri()
+        raise TransientError(
+            f"the broker {shown} does not answer ({error})", "start Redis, or `smearscan up`, or name another --state"
+        ) from error

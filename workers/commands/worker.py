@@ -28,7 +28,7 @@ def command(
     """Work on the chunks of a queue until told to stop."""
     from smearscan.local import start_process
     from smearscan.store.state import open_state
-    from workers.app import make_app
+    from workers.app import await_broker, make_app
     from workers.logs import set_up
     from workers.tasks import Shift, add_tasks
     from workers.window import Window
@@ -41,6 +41,7 @@ def command(
     # share the memory. Nothing is computed here, and no GPU is touched.
     start_process()
     app = make_app(where)
+    await_broker(app)
     add_tasks(app, Shift(where, served, lease, Window.parse(window)))
     n = processes or (1 if served == ("gpu",) else len(os.sched_getaffinity(0)))
     arguments = ["--quiet", "worker", "-P", "prefork", "-c", str(n), "-Q", ",".join(served), "-l", "WARNING"]

@@ -1,0 +1,137 @@
+"""What is made again after a change, and what is not; what a worker refuses; a scan replaced under its feet."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from smearscan.local import work_off
+from smearscan.settings import Settings
+from smearscan.stages import execute, slide_stages
+from smearscan.stages.execute import Worker
+from smearscan.stages.progress import run_progress
+from smearscan.stages.submission import new_run
+from smearscan.stages.table import QUEUES
+from smearscan.store.claims import Wanted
+from smearscan.store.location import find_location
+from smearscan.store.schema import chunks, slides
+from smearscan.store.state import State, open_state
+from smearscan.store.submit import submit
+from smearscan.submission import Submission, gather
+from smearscan.synth import write_smear
+
+
+@pytest.fixture(scope="module")
+def smear(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small scan."""
+    path = tmp_path_factory.mktemp("smear") / "a.tif"
+    write_smear(path, 700, 600, 3, mpp=0.2, cells_per_mm2=900.0, layout="field")
+    return path
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory, smear: Path) -> Iterator[State]:
+    """A state in which that scan was screened with the default settings."""
+    opened = open_state(find_location(str(tmp_path_factory.mktemp("state"))))
+    _screen(opened, gather([smear]), Settings())
+    yield opened
+    opened.database.close()
+
+
+def _screen(state: State, submission: Submission, settings: Settings) -> int:
+    new = new_run(submission, settings, "test", is_embedded=True)
+    run_id, _ = state.database.run(submit, new)
+    work_off(state, run_id, 1, lambda progress: None)
+    return run_id
+
+
+def _made(state: State, run_id: int) -> set[str]:
+    """Stages of which something was made, not found."""
+    with state.database.transaction() as connection:
+        query = select(chunks.c.stage).where(chunks.c.run_id == run_id, ~chunks.c.is_reused)
+        return set(connection.execute(query).scalars())
+
+
+def _changed(settings: Settings, stage: str, **values: object) -> Settings:
+    return settings.model_copy(update={stage: getattr(settings, stage).model_copy(update=values)})
+
+
+def test_a_threshold_of_aggregation_remakes_aggregation_alone(state: State, smear: Path) -> None:
+    run = _screen(state, gather([smear]), _changed(Settings(), "aggregate", acute_fraction=0.3))
+    assert _made(state, run) == {"aggregate", "report"}
+
+
+def test_another_ensemble_remakes_from_classification_on(state: State, smear: Path) -> None:
+    run = _screen(state, gather([smear]), _changed(Settings(), "classify", blast_weights=(0.4, 0.3, 0.3)))
+    assert _made(state, run) == {"classify", "finish", "aggregate", "report"}
+
+
+def test_another_detector_score_remakes_from_the_search_on(state: State, smear: Path) -> None:
+    run = _screen(state, gather([smear]), _changed(Settings(), "detect", min_score=0.5))
+    assert _made(state, run) >= {"search", "gather"} and "survey" not in _made(state, run)
+
+
+def test_a_renamed_patient_remakes_the_record_and_no_pixel(state: State, smear: Path) -> None:
+    run = _screen(state, gather([smear], patient="somebody"), Settings())
+    assert not _made(state, run) & {"survey", "search", "crop", "classify"}
+
+
+def test_the_same_smear_again_is_the_same_run(state: State, smear: Path) -> None:
+    assert _screen(state, gather([smear]), Settings()) == 1
+
+
+def test_a_scan_replaced_while_it_is_screened_fails_by_name_and_can_be_tried_again(
+    state: State, tmp_path: Path, smear: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = tmp_path / "b.tif"
+    scan.write_bytes(smear.read_bytes())
+    honest = slide_stages.search_chunk
+
+    def replace_first(chunk: object) -> object:
+        os.utime(scan, ns=(1, 1))
+        return honest(chunk)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(slide_stages, "search_chunk", replace_first)
+        run = _screen(state, gather([scan]), _changed(Settings(), "detect", merge_iou=0.4))
+    with state.database.transaction() as connection:
+        row = connection.execute(select(slides).where(slides.c.run_id == run)).one()
+    assert row.state == "failed" and row.error == "ReplacedError"
+    assert "b.tif was replaced while it was being screened" in row.reason
+
+
+def test_a_worker_of_other_code_or_weights_refuses_the_run_by_name(
+    state: State, tmp_path: Path, smear: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    queued, _ = state.database.run(submit, new_run(gather([smear]), Settings(), "queued"))
+    worker = Worker(state, Wanted("elsewhere/1/0", QUEUES))
+    monkeypatch.setattr(execute, "identity", lambda settings: "something else")
+    assert worker.turn() == 0
+    assert f"run r{queued} wants the code and weights of smearscan" in caplog.text
+    assert state.database.run(run_progress, queued).state == "open"
+
+
+def test_a_defect_puts_its_slide_aside_after_three_tries_with_the_traceback(
+    state: State, tmp_path: Path, smear: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "c.tif"
+    write_smear(other, 500, 400, 9, mpp=0.2, cells_per_mm2=900.0, layout="field")
+    calls: Counter[str] = Counter()
+
+    def defect(chunk: object) -> None:
+        calls["crop"] += 1
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(execute, "_FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(slide_stages, "crop_chunk", defect)
+    run = _screen(state, gather([other]), Settings())
+    progress = state.database.run(run_progress, run)
+    assert (progress.state, progress.n_failed, calls["crop"]) == ("done", 1, 3)
+    with state.database.transaction() as connection:
+        trouble = connection.execute(select(chunks.c.trouble).where(chunks.c.run_id == run)).scalars().all()
+    assert any("ZeroDivisionError: a defect" in text and "Traceback" in text for text in trouble)
