@@ -28,6 +28,7 @@ from smearscan.cli.progress import Progress
 @click.option("--seed", default=0, show_default=True, help="Of random splits.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option("--cost/--no-cost", "with_cost", default=True, help="Count parameters and operations, time the network.")
+@click.option("--figures/--no-figures", "with_figures", default=True, help="Draw ROC, confusion, reliability.")
 def command(
     models: tuple[str, ...],
     data: Path,
@@ -38,6 +39,7 @@ def command(
     seed: int,
     device: str,
     with_cost: bool,
+    with_figures: bool,
 ) -> None:
     """Measure trained models on a labelled set.
 
@@ -48,7 +50,7 @@ def command(
     from smearscan.evaluate.outcome import title_of
     from smearscan.evaluate.run import Options, evaluate
 
-    options = Options(set_name, protocol, seed, device, with_cost, ensemble)
+    options = Options(set_name, protocol, seed, device, with_cost, ensemble, with_figures)
     with Progress("evaluating") as progress:
         outcomes = evaluate(models, data, out, options, progress.update)
     for outcome in outcomes:

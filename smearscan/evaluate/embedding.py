@@ -105,6 +105,6 @@ def draw_map(path: Path, places: np.ndarray, labels: list[str], wrong: np.ndarra
     axes.set_title(title, fontsize=8)
     axes.legend(fontsize=7, frameon=False)
     picture = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "smearscan", "svg.fonttype": "path"}):
+    with mpl.rc_context({"svg.hashsalt": "smearscan", "svg.fonttype": "none"}):
         figure.savefig(picture, format="svg", metadata={"Date": None})
     write_bytes(path, picture.getvalue())

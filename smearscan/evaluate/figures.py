@@ -93,6 +93,6 @@ def _save(figure: Figure, path: Path) -> None:
 
     picture = io.BytesIO()
     # Ids are salted and the date left out, or no two runs would write the same bytes.
-    with mpl.rc_context({"svg.hashsalt": "smearscan", "svg.fonttype": "path"}):
+    with mpl.rc_context({"svg.hashsalt": "smearscan", "svg.fonttype": "none"}):
         figure.savefig(picture, format="svg", metadata={"Date": None})
     write_bytes(path, picture.getvalue())

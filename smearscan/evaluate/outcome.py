@@ -76,7 +76,7 @@ def pool(parts: Sequence[Predictions]) -> Predictions:
     return Predictions(tuple(rows), labels, parts[0].classes, matrix, reasons)
 
 
-def write_outcome(folder: Path, outcome: Outcome, prefix: str = "") -> Figures | None:
+def write_outcome(folder: Path, outcome: Outcome, prefix: str = "", with_figures: bool = True) -> Figures | None:
     """Write all files of one model; the pooled figures, or None where no image has a label."""
     make_folder(folder)
     write_predictions(folder / "predictions.csv", outcome.pooled, prefix)
@@ -93,7 +93,8 @@ def write_outcome(folder: Path, outcome: Outcome, prefix: str = "") -> Figures |
     _write_metrics(folder, outcome, folds if several else {}, found)
     _write_classes(folder, scored, outcome.notes)
     _write_subjects(folder, outcome, scored)
-    _draw(folder, outcome, folds, scored, several)
+    if with_figures:
+        _draw(folder, outcome, folds, scored, several)
     return found
 
 

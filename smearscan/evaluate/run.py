@@ -40,6 +40,8 @@ class Options:
         Whether parameters, operations and images a second are measured.
     ensemble
         How the models are joined to one more, as `smearscan.evaluate.ensemble.join` takes it; None joins nothing.
+    with_figures
+        Whether ROC, confusion and reliability are drawn.
     """
 
     set_name: str | None = None
@@ -48,6 +50,7 @@ class Options:
     device: str = "auto"
     with_cost: bool = True
     ensemble: str | None = None
+    with_figures: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +94,13 @@ def evaluate(
     outcomes = _judged(plans, sample_set, options.device, progress)
     prefix = _prefix(data, sample_set)
     make_folder(out)
-    found = [write_outcome(out / one.name if len(given) > 1 else out, one, prefix) for one in outcomes]
+    found = [
+        write_outcome(out / one.name if len(given) > 1 else out, one, prefix, options.with_figures) for one in outcomes
+    ]
     costs = [measure_cost(models[0], options.device) if options.with_cost else None for models in loaded]
     if options.ensemble is not None:
         joined = join(outcomes, options.ensemble, partial(_on_validation, sample_set=sample_set, device=options.device))
-        found.append(write_outcome(out / joined.name, joined, prefix))
+        found.append(write_outcome(out / joined.name, joined, prefix, options.with_figures))
         write_disagreement(out / joined.name, joined, outcomes)
         costs.append(summed(costs))
         outcomes.append(joined)

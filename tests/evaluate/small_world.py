@@ -31,6 +31,17 @@ def fields(root: Path, n: int = 6, names: tuple[str, ...] = GRADES) -> Path:
     return root
 
 
+def persons(root: Path, n: int = 6, images: int = 2) -> Path:
+    """Class folders of `n` persons each, `images` fields of each person."""
+    for label in GRADES:
+        for person in range(n):
+            folder = root / label / f"{label}{person}"
+            folder.mkdir(parents=True, exist_ok=True)
+            for i in range(images):
+                Image.fromarray(field(label, 100 * person + i)).save(folder / f"{i}.png")
+    return root
+
+
 def package(
     folder: Path, name: str = "grades", classes: tuple[str, ...] = GRADES, seed: int = 0, takes: str = "image"
 ) -> Path:

@@ -19,7 +19,7 @@ from smearscan.models.ensemble import vote
 
 def _evaluated(folder: Path, how: str, n: int = 5, protocol: str | None = None) -> list[Outcome]:
     cards = [package(folder / name, name, seed=i) for i, name in enumerate(("a", "b"))]
-    options = Options(protocol=protocol, with_cost=False, ensemble=how)
+    options = Options(protocol=protocol, with_cost=False, with_figures=False, ensemble=how)
     return evaluate([str(card) for card in cards], fields(folder / "data", n), folder / "out", options)
 
 
@@ -63,7 +63,7 @@ def test_what_a_member_cannot_read_the_ensemble_cannot(tmp_path: Path) -> None:
     data = fields(tmp_path / "data", 3)
     (data / "Pre" / "WBC-001.png").write_bytes(b"x")
     cards = [str(package(tmp_path / name, name, seed=i)) for i, name in enumerate(("a", "b"))]
-    *_, joined = evaluate(cards, data, tmp_path / "out", Options(with_cost=False, ensemble="mean"))
+    *_, joined = evaluate(cards, data, tmp_path / "out", Options(with_cost=False, with_figures=False, ensemble="mean"))
     assert joined.pooled.n_failed == 1
     assert np.isnan(joined.pooled.probabilities).any(1).sum() == 1
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from PIL import Image
-from small_world import GRADES, field, fields, package
+from small_world import GRADES, field, fields, package, persons
 
 from smearscan.cli.main import cli
 from smearscan.datasets import load_set, make_splits
@@ -64,7 +64,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_other_names_of_the_folders_and_a_folder_above_are_understood(tmp_path: Path) -> None:
     card = package(tmp_path / "m")
     fields(tmp_path / "data" / "fields", names=("benign", "[Malignant] early Pre-B", "PRE", "Pro-B"))
-    result = _run(card, "--data", tmp_path / "data", "--out", tmp_path / "out", "--no-cost")
+    result = _run(card, "--data", tmp_path / "data", "--out", tmp_path / "out", "--no-cost", "--no-figures")
     assert result.exit_code == 0, result.output
     rows = _rows(tmp_path / "out" / "predictions.csv")
     assert (tmp_path / "data" / rows[0]["path"]).is_file()
@@ -75,7 +75,7 @@ def test_what_cannot_be_read_has_a_row_with_its_reason_and_the_rest_goes_on(tmp_
     card, data, out = package(tmp_path / "m"), fields(tmp_path / "data"), tmp_path / "out"
     (data / "Pre" / "WBC-002.png").write_bytes(b"no image")
     (data / "Pre" / "WBC-003.png").write_bytes(b"")
-    result = _run(card, "--data", data, "--out", out, "--no-cost")
+    result = _run(card, "--data", data, "--out", out, "--no-cost", "--no-figures")
     assert result.exit_code == 1
     assert "Pre/WBC-002.png" in result.output
     rows = {row["path"]: row for row in _rows(out / "predictions.csv")}
@@ -94,7 +94,9 @@ def test_a_network_that_gives_no_number_is_told_row_by_row(tmp_path: Path) -> No
     state["fc6.bias"] = torch.full_like(state["fc6.bias"], float("nan"))
     torch.save({"card": card_text(model.card), "model": state}, tmp_path / "broken.pt")
     data = fields(tmp_path / "data", 1)
-    (outcome,) = evaluate([str(tmp_path / "broken.pt")], data, tmp_path / "out", Options(with_cost=False))
+    (outcome,) = evaluate(
+        [str(tmp_path / "broken.pt")], data, tmp_path / "out", Options(with_cost=False, with_figures=False)
+    )
     assert set(outcome.pooled.reasons) == {"the network gave no number"}
     assert outcome.pooled.n_failed == 4
 
@@ -128,7 +130,7 @@ def test_several_models_stand_in_one_table_in_the_order_given(tmp_path: Path) ->
 
 def test_a_random_split_is_called_leaky_in_every_output(tmp_path: Path) -> None:
     card, data, out = package(tmp_path / "m"), fields(tmp_path / "data", 20), tmp_path / "out"
-    result = _run(card, "--data", data, "--out", out, "--protocol", "paper-leaky", "--no-cost")
+    result = _run(card, "--data", data, "--out", out, "--protocol", "paper-leaky", "--no-cost", "--no-figures")
     assert "(LEAKY)" in result.output
     for name in ("metrics.csv", "metrics.md", "per_class.md", "per_subject.md", "comparison.csv", "comparison.md"):
         assert "LEAKY" in (out / name).read_text("utf-8"), name
@@ -140,24 +142,34 @@ def test_the_recorded_split_is_taken_and_a_test_on_training_images_is_flagged(tm
     card, data = package(tmp_path / "m"), fields(tmp_path / "data", 40)
     (split,) = make_splits(load_set("folder", data), "blocks")
     (card.parent / "split.csv").write_text(split_text(split), "utf-8")
-    (own,) = evaluate([str(card.parent)], data, tmp_path / "own", Options(with_cost=False))
+    (own,) = evaluate([str(card.parent)], data, tmp_path / "own", Options(with_cost=False, with_figures=False))
     assert (own.protocol, own.is_leaky, len(own.pooled.samples)) == ("recorded", False, len(split.test))
-    (other,) = evaluate([str(card.parent)], data, tmp_path / "other", Options(protocol="all", with_cost=False))
+    (other,) = evaluate(
+        [str(card.parent)], data, tmp_path / "other", Options(protocol="all", with_cost=False, with_figures=False)
+    )
     assert other.is_leaky
     n_seen = len(split.train) + len(split.validation)
     assert f"{n_seen} of 160 test images were trained on" in (tmp_path / "other" / "metrics.md").read_text("utf-8")
 
 
 def test_packages_of_folds_are_each_tested_on_their_own_images(tmp_path: Path) -> None:
-    data = fields(tmp_path / "data", 200)
+    data = persons(tmp_path / "data")
     for i in range(5):
         package(tmp_path / "folds" / f"fold{i + 1}", f"fold{i + 1}", seed=i)
     with pytest.raises(SettingsError, match="name another"):
-        evaluate([str(tmp_path / "folds")], data, tmp_path / "x", Options(protocol="recorded", with_cost=False))
+        evaluate(
+            [str(tmp_path / "folds")],
+            data,
+            tmp_path / "x",
+            Options(protocol="recorded", with_cost=False, with_figures=False),
+        )
     (outcome,) = evaluate(
-        [str(tmp_path / "folds")], data, tmp_path / "out", Options(protocol="subjects-5", with_cost=False)
+        [str(tmp_path / "folds")],
+        data,
+        tmp_path / "out",
+        Options(protocol="subjects-5", with_cost=False, with_figures=False),
     )
-    assert len(outcome.pooled.samples) == sum(len(part.samples) for _, part in outcome.folds) == 800
+    assert len(outcome.pooled.samples) == sum(len(part.samples) for _, part in outcome.folds) == 48
     rows = _rows(tmp_path / "out" / "metrics.csv")
     assert [row["fold"] for row in rows] == [*(f"fold {i}" for i in range(1, 6)), "mean", "sd", "pooled"]
     folds = [float(row["accuracy"]) for row in rows[:5]]
@@ -170,7 +182,9 @@ def test_models_that_judge_the_same_images_are_averaged_when_pooled(tmp_path: Pa
     data = fields(tmp_path / "data", 3)
     for i in range(2):
         package(tmp_path / "two" / f"m{i}", f"m{i}", seed=i)
-    (outcome,) = evaluate([str(tmp_path / "two")], data, tmp_path / "out", Options(protocol="all", with_cost=False))
+    (outcome,) = evaluate(
+        [str(tmp_path / "two")], data, tmp_path / "out", Options(protocol="all", with_cost=False, with_figures=False)
+    )
     parts = [part.probabilities for _, part in outcome.folds]
     assert outcome.pooled.probabilities == pytest.approx((parts[0] + parts[1]) / 2)
     assert len(outcome.pooled.samples) == 12
@@ -181,7 +195,8 @@ def test_a_checkpoint_is_judged_as_its_package_is(tmp_path: Path) -> None:
     (model,) = load_models(str(card))
     torch.save({"card": card_text(model.card), "model": model.package.model.state_dict()}, tmp_path / "run.pt")
     a, b = (
-        evaluate([str(p)], data, tmp_path / p.stem, Options(with_cost=False))[0] for p in (card, tmp_path / "run.pt")
+        evaluate([str(p)], data, tmp_path / p.stem, Options(with_cost=False, with_figures=False))[0]
+        for p in (card, tmp_path / "run.pt")
     )
     assert (a.pooled.probabilities == b.pooled.probabilities).all()
 
@@ -241,7 +256,9 @@ def test_kept_back_labels_give_predictions_and_a_submission_but_no_figure(tmp_pa
     folder.mkdir(parents=True)
     for number, label in ((10, "Pro"), (2, "Benign")):
         Image.fromarray(field(label, number)).save(folder / f"{number}.bmp")
-    (outcome,) = evaluate([str(card)], tmp_path / "data", tmp_path / "out", Options("cnmc", with_cost=False))
+    (outcome,) = evaluate(
+        [str(card)], tmp_path / "data", tmp_path / "out", Options("cnmc", with_cost=False, with_figures=False)
+    )
     assert [s.part for s in outcome.pooled.samples] == ["phase3", "phase3"]
     lines = (tmp_path / "out" / "submission.txt").read_text().split()
     called = {Path(row["path"]).stem: row["predicted"] for row in _rows(tmp_path / "out" / "predictions.csv")}
@@ -250,7 +267,12 @@ def test_kept_back_labels_give_predictions_and_a_submission_but_no_figure(tmp_pa
 
 
 def test_written_predictions_are_read_back(tmp_path: Path) -> None:
-    evaluate([str(package(tmp_path / "m"))], fields(tmp_path / "data", 1), tmp_path / "out", Options(with_cost=False))
+    evaluate(
+        [str(package(tmp_path / "m"))],
+        fields(tmp_path / "data", 1),
+        tmp_path / "out",
+        Options(with_cost=False, with_figures=False),
+    )
     classes, rows = read_predictions(tmp_path / "out" / "predictions.csv")
     assert (classes, len(rows)) == (GRADES, 4)
     with pytest.raises(DatasetError, match="no columns"):
@@ -258,7 +280,7 @@ def test_written_predictions_are_read_back(tmp_path: Path) -> None:
 
 
 def test_cells_of_the_shared_sample_are_judged_by_the_shipped_package(shared_data: Path, tmp_path: Path) -> None:
-    options = Options("cnmc", with_cost=False)
+    options = Options("cnmc", with_cost=False, with_figures=False)
     (outcome,) = evaluate(["blast"], shared_data / "cnmc" / "sample", tmp_path, options)
     assert (outcome.pooled.classes, len(outcome.pooled.samples), outcome.pooled.n_failed) == (("other", "blast"), 39, 0)
     assert "hem → other" in (tmp_path / "metrics.md").read_text("utf-8")
