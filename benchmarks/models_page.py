@@ -1,7 +1,7 @@
 """Fill our measured figures into docs/models.md: ``python benchmarks/models_page.py``.
 
-Figures come from the shipped card of `subtype` and from `paper_networks.csv`; what neither holds stays open, with the command
-that measures it. Whatever stands between a pair of marks in the page is replaced.
+Figures come from the shipped card of `subtype` and from `paper_networks.csv`; what neither holds stays open, with the
+command that measures it. Whatever stands between a pair of marks in the page is replaced.
 """
 
 from __future__ import annotations

@@ -162,8 +162,9 @@ def _compare(sample_set: SampleSet, problems: list[str], notes: list[str], progr
     """The same image under two classes is a fault; under one it is only told, since splits keep it together."""
     tell = (lambda n, total: progress(n, total, "comparing")) if progress else None
     found = find_duplicates(sample_set, progress=tell)
-    label_of = {sample.path: sample.label for sample in sample_set.samples}
-    torn = [group for group in found.exact if len({label_of[path] for path in group} - {""}) > 1]
+    # A box has a class, the picture around it none.
+    label_of = {sample.path: sample.label for sample in sample_set.samples if sample.box is None}
+    torn = [group for group in found.exact if len({label_of.get(path, "") for path in group} - {""}) > 1]
     problems += _shortened("one image under several classes", [", ".join(group) for group in torn])
     if found.near:
         n_files = sum(map(len, found.near))

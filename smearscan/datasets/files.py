@@ -14,6 +14,8 @@ from smearscan.datasets.samples import Sample, SampleSet
 from smearscan.errors import DatasetError, UnreadableSlideError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
+#: Modes of more than eight bits a channel: Pillow would cut them off at 255.
+_DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 #: Pillow decodes these and nothing else: a file that merely calls itself an image is told.
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF")
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, KeyError, TypeError, MemoryError)
@@ -71,6 +73,8 @@ def read_image(path: Path) -> np.ndarray:
 
     try:
         with Image.open(path, formats=_FORMATS) as image:
+            if image.mode in _DEEP:
+                raise UnreadableSlideError(f"{path} has more than 8 bits a channel", "export it as 8-bit RGB")
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except FileNotFoundError:
         raise UnreadableSlideError(f"{path} does not exist", "check the path") from None

@@ -55,6 +55,16 @@ def test_the_same_bytes_under_two_classes_are_a_fault_and_under_one_a_note(tmp_p
     assert any("several classes" in line for line in check_set("folder", tmp_path).problems)
 
 
+def test_equal_pictures_with_different_boxes_are_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "labels").mkdir()
+    for name, kind in (("one", 0), ("two", 1), ("three", 2)):
+        save(tmp_path / "images" / f"{name}.png", 1 if kind < 2 else 5)
+        (tmp_path / "labels" / f"{name}.txt").write_text(f"{kind} 0.5 0.5 0.5 0.5\n")
+    report = check_set("txl", tmp_path)
+    assert report.is_whole
+    assert any("show the same" in note for note in report.notes)
+
+
 def test_long_lists_are_cut_and_counted(tmp_path: Path) -> None:
     class_folders(tmp_path, {"a": ["1.png"], "b": ["1.png"]})
     for i in range(MOST_NAMED + 5):

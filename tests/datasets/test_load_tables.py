@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from set_on_disk import save
 
 from smearscan.datasets import load_set
-from smearscan.datasets.files import read_sample
+from smearscan.datasets.files import read_image, read_sample
 from smearscan.errors import DatasetError, UnreadableSlideError
 from smearscan.geometry import Box
 
@@ -118,14 +119,16 @@ def test_a_file_that_is_no_image_is_named_when_read(tmp_path: Path, content: byt
 
 
 def test_grey_pictures_are_read_as_three_equal_channels(tmp_path: Path) -> None:
-    from PIL import Image
-
-    from smearscan.datasets.files import read_image
-
     Image.fromarray(np.arange(100, dtype=np.uint8).reshape(10, 10)).save(tmp_path / "grey.png")
     rgb = read_image(tmp_path / "grey.png")
     assert rgb.shape == (10, 10, 3)
     assert (rgb[..., 0] == rgb[..., 2]).all()
+
+
+def test_pictures_of_sixteen_bits_are_refused_not_cut_off(tmp_path: Path) -> None:
+    Image.fromarray(np.full((10, 10), 40_000, np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(UnreadableSlideError, match="more than 8 bits"):
+        read_image(tmp_path / "deep.png")
 
 
 def test_the_shared_boxes_are_those_their_readme_counts(shared_data: Path) -> None:
