@@ -24,7 +24,7 @@ class ScaleSettings(_Stage):
 
     red_cell_diameter_um: float = Field(7.5, gt=0, description="median of healthy adults, dried film, µm")
     between_patient_sd: float = Field(0.06, ge=0, description="relative spread of that median: micro- and macrocytosis")
-    min_red_cells: int = Field(15, ge=1, description="fewer give no usable median")
+    min_red_cells: int = Field(8, ge=1, description="fewer give an interval that does not cover")
     max_relative_sd: float = Field(0.15, gt=0, description="beyond this the window in µm is not one")
 
 
