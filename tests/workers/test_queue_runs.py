@@ -88,7 +88,7 @@ def test_a_night_with_a_torn_slide_a_dead_worker_and_an_emptied_redis(
     assert submitted.exit_code == 1, submitted.output
     assert "2 slides done, 1 failed" in submitted.output
     status = night.call("status", "last").output
-    assert "failed: s1" in status and "truncated" in status or "s1.png" in status
+    assert ("failed: s1" in status and "truncated" in status) or "s1.png" in status
     exported = night.call("export", "last", "--out", tmp_path / "queue")
     assert exported.exit_code == 1
     _screen(smears, tmp_path / "quiet")
