@@ -13,11 +13,12 @@ import numpy as np
 from smearscan.cut_cells import picture_key
 from smearscan.datasets.registry import load_set
 from smearscan.datasets.samples import Sample, SampleSet
-from smearscan.errors import DatasetError
+from smearscan.errors import DatasetError, SettingsError
 from smearscan.evaluate.blocks import block_maps
 from smearscan.evaluate.embedding import LEAST, draw_map, embeddings, lay_out
 from smearscan.evaluate.inputs import make_inputs
 from smearscan.evaluate.models import Model, load_models
+from smearscan.evaluate.reconcile import Agreement, reconcile
 from smearscan.evaluate.tables import Cell, write_csv
 from smearscan.models.explain import attention, grad_cam
 from smearscan.report.atomic import make_folder, write_bytes
@@ -111,7 +112,7 @@ def _explained(
     if many:
         more, unread = _show(model, sample_set, many)
         failed += unread
-        files += _map(folder, model, more, seed, notes)
+        files += _map(folder, model, more, sample_set.classes, seed, notes)
     return Explained(model.name, tuple(files), tuple(notes), tuple(dict.fromkeys(failed)))
 
 
@@ -190,16 +191,26 @@ def _picture(axes: Axes, pixels: np.ndarray) -> None:
         axes.imshow(pixels, cmap="viridis")
 
 
-def _map(folder: Path, model: Model, shown: Shown, seed: int, notes: list[str]) -> list[str]:
+def _group_of(called: str, agreement: Agreement) -> str:
+    """The agreed class that a class of the model belongs to."""
+    return next(name for name, members in agreement.groups.items() if called in members)
+
+
+def _map(folder: Path, model: Model, shown: Shown, classes: Sequence[str], seed: int, notes: list[str]) -> list[str]:
     """The map of embeddings as picture and table."""
     if len(shown.samples) < LEAST:
         notes.append(f"fewer than {LEAST} images: no map of embeddings")
         return []
     places = lay_out(embeddings(model.package, shown.inputs), seed)
-    wrong = np.array([sample.label != called for sample, called in zip(shown.samples, shown.called, strict=True)])
-    if not {sample.label for sample in shown.samples} <= set(model.card.classes):
-        wrong[:] = False
-        notes.append("the set's classes are not the model's: the map marks no errors")
+    wrong = np.zeros(len(shown.samples), bool)
+    try:
+        agreement = reconcile(classes, model.card.classes, model.name)
+        wrong[:] = [
+            agreement.label_of.get(sample.label, "") != _group_of(called, agreement)
+            for sample, called in zip(shown.samples, shown.called, strict=True)
+        ]
+    except SettingsError as error:
+        notes.append(f"the map marks no errors: {error.what}")
     labels = [sample.label for sample in shown.samples]
     draw_map(folder / "map.svg", places, labels, wrong, f"embeddings of {model.name}, {len(labels)} images, by label")
     rows: list[list[Cell]] = [
