@@ -56,12 +56,16 @@ class _Lazy(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, help_text) for name, (_, help_text) in _COMMANDS.items()]
-        rows += [
-            (name, f"added by {point.dist.name if point.dist else point.module}")
-            for name, point in sorted(_added().items())
-        ]
+        rows += [(name, _short_help(point)) for name, point in sorted(_added().items())]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def _short_help(point: metadata.EntryPoint) -> str:
+    if point.dist is None or point.dist.name != "smearscan":
+        return f"added by {point.dist.name if point.dist else point.module}"
+    # Our own are cheap to import: what is heavy in them is imported when they run.
+    return str(point.load().get_short_help_str(100))
 
 
 def _added() -> dict[str, metadata.EntryPoint]:
