@@ -5,7 +5,6 @@ A card is TOML under `configs/cards/`; an unknown key is an error, so that a mis
 
 from __future__ import annotations
 
-import copy
 import json
 import tomllib
 from collections.abc import Mapping
@@ -169,25 +168,28 @@ def read_any_card(path: Path) -> Card:
     WeightsError
         If the file is absent, not TOML, or no card.
     """
+    try:
+        stat = path.stat()
+    except OSError:
+        return _any_card(path, 0, 0)  # which says what is wrong with it
+    return _any_card(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=64)
+def _any_card(path: Path, mtime_ns: int, n_bytes: int) -> Card:
+    """Frozen, and read dozens of times in a run: parsed once as long as the file stays as it is."""
     table = _table(path)
     return _validated(ModelCard if table.get("kind") == "classifier" else PartCard, table, path)
 
 
 def _table(path: Path) -> dict[str, Any]:
     try:
-        stat = path.stat()
-        # A card is read dozens of times in a run, and altered in none.
-        return copy.deepcopy(_parsed(path, stat.st_mtime_ns, stat.st_size))
+        return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.toml"))) or "none here"
         raise WeightsError(f"there is no model card {path}", f"choose one of those beside it: {known}") from None
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise WeightsError(f"the model card {path} cannot be read: {error}", "install the package again") from error
-
-
-@lru_cache(maxsize=64)
-def _parsed(path: Path, mtime_ns: int, n_bytes: int) -> dict[str, Any]:
-    return tomllib.loads(path.read_text("utf-8"))
 
 
 def _validated(kind: type[C], table: Mapping[str, Any], path: Path) -> C:
