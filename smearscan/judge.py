@@ -151,4 +151,5 @@ def make_pool(settings: ClassifySettings) -> BlastPool:
         weights=settings.blast_weights,
         size=size,
         home=settings.blast.index(settings.blast_home) if settings.blast_home else None,
+        offset=settings.blast_offset,
     )

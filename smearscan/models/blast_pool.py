@@ -2,8 +2,8 @@
 
 Log-odds are added (a logarithmic opinion pool, Genest & Zidek 1986, doi:10.1214/ss/1177013825): a member that says one
 half adds nothing, where in a mean of probabilities it would pull everything towards one half. One member knows a single
-laboratory and is trained to say one half elsewhere. Where it is sure, the laboratory is known and the networks are enough;
-where it is silent the cell's size, which means the same everywhere, is asked as well.
+laboratory and is trained to say one half elsewhere. Where it is sure, the laboratory is known and the networks are
+enough; where it is silent the cell's size, which means the same everywhere, is asked as well.
 """
 
 from __future__ import annotations
@@ -32,11 +32,14 @@ class BlastPool:
         What the cell's diameter adds.
     home
         Place of the member that knows one laboratory alone; None where there is none, size is then always asked.
+    offset
+        Log-odds added to every cell, so that one half means one half.
     """
 
     weights: tuple[float, ...]
     size: SizeEvidence
     home: int | None = None
+    offset: float = 0.0
 
     def probability(self, members: np.ndarray, areas_um2: Sequence[float] | np.ndarray) -> np.ndarray:
         """Pooled probability of blast, (N,) float32.
@@ -53,4 +56,4 @@ class BlastPool:
         chances = members.astype(np.float64).clip(_SUREST, 1 - _SUREST)
         odds = np.einsum("m,mn->n", np.asarray(self.weights, np.float64), logit(chances))
         asked = 1.0 if self.home is None else 1 - np.abs(2 * chances[self.home] - 1)
-        return np.asarray(expit(odds + asked * self.size.log_odds(areas_um2)), np.float32)
+        return np.asarray(expit(self.offset + odds + asked * self.size.log_odds(areas_um2)), np.float32)
