@@ -11,7 +11,10 @@ from smearscan.cli.state import open_given, state_option
 
 if TYPE_CHECKING:
     from smearscan.stages.status import RunStatus, WorkerStatus
-    from smearscan.store.state import State
+    from smearscan.store.database import Database
+
+#: Open runs that are told one by one: a folder that is watched makes many.
+_MOST_RUNS = 20
 
 
 @click.command("status")
@@ -20,10 +23,16 @@ if TYPE_CHECKING:
 @state_option
 def command(run: str | None, is_followed: bool, state: str | None) -> None:
     """Say how far runs are, what failed and why: RUN is a name, or `last`; all that are open unless said."""
-    opened = open_given(state)
+    from smearscan.store.reading import open_reader
+
+    opened = open_given(state)  # which also says what is wrong with it, and makes a new one
+    reader = open_reader(opened.location.database)
+    opened.database.close()
     while True:
-        found, heard = _read(opened, run)
-        click.echo("\n\n".join(_lines(one) for one in found) or "no run yet")
+        found, n_more, heard = _read(reader, run)
+        click.echo("\n\n".join(_lines(one) for one in found) or "no run is open; name one, or `last`")
+        if n_more:
+            click.echo(f"\nand {n_more} older open runs: name one to see it")
         click.echo(_worker_lines(heard))
         if not is_followed or all(one.progress.is_over for one in found):
             return
@@ -31,13 +40,14 @@ def command(run: str | None, is_followed: bool, state: str | None) -> None:
         click.echo("")
 
 
-def _read(opened: State, name: str | None) -> tuple[list[RunStatus], list[WorkerStatus]]:
+def _read(reader: Database, name: str | None) -> tuple[list[RunStatus], int, list[WorkerStatus]]:
     from smearscan.stages.status import run_status, workers_heard_of
     from smearscan.store.runs import find_run, open_runs
 
-    with opened.database.transaction() as connection:
+    with reader.transaction() as connection:
         runs = [find_run(connection, name)] if name else open_runs(connection)
-        return [run_status(connection, run) for run in runs], workers_heard_of(connection)
+        shown = runs[-_MOST_RUNS:]
+        return [run_status(connection, run) for run in shown], len(runs) - len(shown), workers_heard_of(connection)
 
 
 def _lines(status: RunStatus) -> str:
