@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from smearscan.errors import WeightsError
+from smearscan.models.networks.stem import shrink_stem
 from smearscan.models.specs import PLAIN_BACKBONES
 
 #: timm's name for what replaces the source of its weights.
@@ -114,20 +115,3 @@ def feature_backbone(name: str, pretrained: bool | str | Path = False, *, small_
     if small_input:
         shrink_stem(model)
     return model
-
-
-def shrink_stem(resnet: nn.Module) -> None:
-    """Give a timm ResNet a 3×3 stem of stride 1 without pooling, so that a 64 px image ends as 8×8.
-
-    Raises
-    ------
-    ValueError
-        If the network has no such stem.
-    """
-    stem = getattr(resnet, "conv1", None)
-    if not isinstance(stem, nn.Conv2d) or not hasattr(resnet, "maxpool"):
-        raise ValueError("small_input is for ResNets only")
-    small = nn.Conv2d(3, stem.out_channels, 3, stride=1, padding=1, bias=False)
-    nn.init.kaiming_normal_(small.weight, mode="fan_out", nonlinearity="relu")
-    resnet.conv1 = small
-    resnet.maxpool = nn.Identity()

@@ -43,7 +43,8 @@ class Vgg16(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.head = _head(head, in_channels, hidden, dropout, n_classes)
         for module in self.blocks.modules():
-            if isinstance(module, nn.Conv2d):
+            # On the meta device there is nothing to draw, and trying to loads torch's compiler.
+            if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
