@@ -18,7 +18,7 @@ from smearscan.store.location import Location
 SOFT_LIMIT_S, HARD_LIMIT_S = 1500, 1800
 #: Longer than the hard limit, or Redis would hand a message out again while it is worked on.
 VISIBILITY_S = 2 * HARD_LIMIT_S
-#: Unix socket addresses may be no longer on any system.
+#: Bytes that a Unix socket's address may have on any system.
 _LONGEST_SOCKET = 100
 
 
@@ -40,7 +40,7 @@ def socket_path(location: Location) -> Path:
     if location.folder is None:
         raise SettingsError("--state names no broker", "add &broker=redis://HOST:PORT/0 to it")
     path = location.folder / "redis.sock"
-    if len(str(path)) <= _LONGEST_SOCKET:
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET:
         return path
     short = hashlib.sha256(str(location.folder).encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"smearscan-{os.getuid()}-{short}.sock"

@@ -16,6 +16,7 @@ from smearscan.stages.table import STAGES
 from smearscan.store.claims import Claim
 from smearscan.store.clock import now
 from smearscan.store.schema import chunks, laboratories, patients, runs, slides, work
+from smearscan.store.text import storable
 
 #: A chunk that may still end.
 _UNENDED = ("ready", "running", "lost")
@@ -59,7 +60,7 @@ def fail(connection: Connection, claim: Claim, reason: str, error: str, trouble:
     moved = connection.execute(
         update(chunks)
         .where(chunks.c.id == claim.id, chunks.c.status.in_(_UNENDED))
-        .values(status="failed", trouble=trouble or reason, lease_until=None)
+        .values(status="failed", trouble=storable(trouble or reason), lease_until=None)
     )
     if not moved.rowcount:
         return False
@@ -84,7 +85,7 @@ def release(connection: Connection, claim: Claim, after_s: float, trouble: str, 
             ready_at=now(connection) + after_s,
             lease_until=None,
             n_failures=chunks.c.n_failures + int(is_failure),
-            trouble=trouble,
+            trouble=storable(trouble),
             # A pool that failed is taken apart, so that the chunk at fault is found.
             pool=(chunks.c.pool + f"!{claim.id}") if is_failure and claim.stage == "classify" else chunks.c.pool,
         )
@@ -194,6 +195,7 @@ def _end_of_stage(connection: Connection, claim: Claim, product: Product) -> Non
 
 
 def _fail_slide(connection: Connection, claim: Claim, slide: Row[Any], reason: str, error: str) -> None:
+    reason = storable(reason)
     named = reason if slide.path in reason else f"{slide.path}: {reason}"
     ended = {"state": "failed", "reason": named, "error": error, "n_open": 0, "finished_at": now(connection)}
     connection.execute(update(slides).where(slides.c.id == slide.id).values(ended))

@@ -58,7 +58,7 @@ def _begun(connection: Connection, run_id: int) -> float:
     query = (
         select(chunks.c.slide_row, chunks.c.stage, chunks.c.status, func.count())
         .join(slides, slides.c.id == chunks.c.slide_row)
-        .where(slides.c.run_id == run_id, slides.c.state == "open")
+        .where(slides.c.run_id == run_id, slides.c.state == "open", chunks.c.status != "dropped")
         .group_by(chunks.c.slide_row, chunks.c.stage, chunks.c.status)
     )
     counts: dict[int, dict[tuple[str, bool], int]] = {}

@@ -16,6 +16,7 @@ from smearscan.stages.keys import identity
 from smearscan.stages.table import STAGES
 from smearscan.store.claims import ROUTINE
 from smearscan.store.submit import NewRun, NewSlide
+from smearscan.store.text import storable
 from smearscan.submission import Submission
 
 
@@ -61,18 +62,14 @@ def new_run(
 
 
 def _slide(source: SlideSource, reason: str = "", stamp: Stamp | None = None) -> NewSlide:
-    names = (_text(source.slide_id), _text(source.patient_id), _text(source.path))
-    return NewSlide(*names, _plain(source), _text(reason), stamp)
+    # A file name that is no valid UTF-8 carries lone surrogates.
+    names = (storable(source.slide_id), storable(source.patient_id), storable(source.path))
+    return NewSlide(*names, _plain(source), storable(reason), stamp)
 
 
 def _plain(source: SlideSource) -> dict[str, Any]:
     table = asdict(source)
     return {**table, "paths": list(source.paths)}
-
-
-def _text(name: str) -> str:
-    # A file name that is no valid UTF-8 carries lone surrogates, which no database takes as text.
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _stamp(source: SlideSource) -> Stamp | None:

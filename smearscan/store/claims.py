@@ -78,7 +78,7 @@ def claim(connection: Connection, wanted: Wanted) -> list[Claim]:
     open_runs = _open_runs(connection, wanted)
     first = _first(connection, open_runs, wanted, time, is_pooled=None)
     if first is not None and first.pool:
-        pool = _pool(connection, first.pool, [run.id for run in open_runs], time, wanted.pool_items)
+        pool = _pool(connection, first, [run.id for run in open_runs], time, wanted.pool_items)
         if not _is_worth_it(connection, pool, first, open_runs, wanted, time):
             other = _first(connection, open_runs, wanted, time, is_pooled=False)
             pool = [other] if other is not None else _after_waiting(connection, pool, open_runs, wanted, time)
@@ -110,8 +110,10 @@ def _first(
     connection: Connection, open_runs: Sequence[Row[Any]], wanted: Wanted, time: float, is_pooled: bool | None
 ) -> Row[Any] | None:
     """The most urgent chunk, of any stage or of those that are (not) pooled."""
-    has_room = _pending(connection) < wanted.most_pending
+    pending = _pending(connection, open_runs)
     for run in open_runs:
+        # What is less urgent, cancelled, or left to workers of another version must not keep this run from cutting.
+        has_room = sum(n for priority, n in pending.items() if priority <= run.priority) < wanted.most_pending
         found: list[Row[Any]] = []
         for queue in wanted.queues:
             query = (
@@ -132,18 +134,25 @@ def _first(
     return None
 
 
-def _pending(connection: Connection) -> int:
-    query = select(func.coalesce(func.sum(chunks.c.n_items), 0)).where(chunks.c.status == "ready", chunks.c.pool != "")
-    return int(connection.execute(query).scalar_one())
+def _pending(connection: Connection, open_runs: Sequence[Row[Any]]) -> dict[int, int]:
+    """Priority → items of these runs that are cut and wait to be judged."""
+    query = (
+        select(runs.c.priority, func.sum(chunks.c.n_items))
+        .join(runs, runs.c.id == chunks.c.run_id)
+        .where(chunks.c.status == "ready", chunks.c.pool != "", chunks.c.run_id.in_([run.id for run in open_runs]))
+        .group_by(runs.c.priority)
+    )
+    return {int(row[0]): int(row[1]) for row in connection.execute(query)}
 
 
-def _pool(connection: Connection, pool: str, run_ids: Sequence[int], time: float, n_items: int) -> list[Row[Any]]:
+def _pool(connection: Connection, first: Row[Any], run_ids: Sequence[int], time: float, n_items: int) -> list[Row[Any]]:
     """Chunks that the same networks judge, of any slide and patient, until there are `n_items`."""
     query = (
         select(chunks)
-        .where(chunks.c.status == "ready", chunks.c.pool == pool, chunks.c.run_id.in_(run_ids))
+        .where(chunks.c.status == "ready", chunks.c.pool == first.pool, chunks.c.run_id.in_(run_ids))
         .where(chunks.c.ready_at <= time)
-        .order_by(chunks.c.id)
+        # Only so many are read: those of the most urgent run must be among them.
+        .order_by(chunks.c.run_id != first.run_id, chunks.c.id)
         .limit(_MOST_POOLED)
         .with_for_update(skip_locked=True)
     )
@@ -171,7 +180,11 @@ def _is_worth_it(
     if urgent or not pool or sum(row.n_items for row in pool) >= 0.8 * wanted.pool_items:
         return True
     more = select(chunks.c.id).where(
-        chunks.c.status == "ready", chunks.c.pool == pool[0].pool, chunks.c.id.not_in([row.id for row in pool])
+        chunks.c.status == "ready",
+        chunks.c.ready_at <= time,
+        chunks.c.pool == pool[0].pool,
+        chunks.c.run_id.in_([run.id for run in open_runs]),
+        chunks.c.id.not_in([row.id for row in pool]),
     )
     return connection.execute(more.limit(1)).first() is not None
 

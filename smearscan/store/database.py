@@ -19,6 +19,13 @@ T = TypeVar("T")
 
 #: Seconds a statement waits for another writer of the same SQLite file.
 _BUSY_S = 30
+#: Seconds after which PostgreSQL ends a transaction whose client says nothing more.
+_IDLE_S = 60
+#: How a connection finds out within half a minute that the server's host is gone; the kernel would take hours.
+_CONNECTION = {
+    "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}  # fmt: skip
 #: Seconds that work already done waits for a database that is away, before it is given up.
 PATIENCE_S = 120.0
 
@@ -150,15 +157,26 @@ def postgresql_engine(url: sqlalchemy.URL) -> Engine:
         raise SettingsError(
             "PostgreSQL needs its driver, which is absent", "pip install 'smearscan[postgresql]'"
         ) from error
-    return sqlalchemy.create_engine(
-        url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=2, connect_args={"connect_timeout": 5}
-    )
+    given = {name: value for name, value in _CONNECTION.items() if name not in url.query}
+    engine = sqlalchemy.create_engine(
+        # Parameters name patients; an error's text may reach a log.
+        url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=2, connect_args=given,
+        hide_parameters=True,
+    )  # fmt: skip
+
+    @event.listens_for(engine, "connect")
+    def _settle(connection: Any, _: Any) -> None:
+        # A host that is cut off in the middle of a transaction must not keep its locks until TCP gives it up.
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_S}s'")
+        connection.commit()
+
+    return engine
 
 
 def _sqlite(url: sqlalchemy.URL) -> Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sqlalchemy.create_engine(url, connect_args={"timeout": _BUSY_S})
+    engine = sqlalchemy.create_engine(url, connect_args={"timeout": _BUSY_S}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _settle(connection: Any, _: Any) -> None:

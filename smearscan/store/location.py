@@ -78,7 +78,8 @@ def _from_url(state: str) -> Location:
 def _from_folder(folder: Path) -> Location:
     folder = folder.expanduser().absolute()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        # Names of patients lie in it. One that is there already is left as its owner made it.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise TransientError(
             f"{folder} cannot be made: {error.strerror}", "name another folder with --state"

@@ -31,7 +31,7 @@ def open_reader(url: str) -> Database:
 def _sqlite(url: sqlalchemy.URL) -> Engine:
     # mode=rw: a file that is not there is not made. (Read-only mode could not open one that was left by a crash.)
     file = url.set(database=f"file:{quote(url.database or '')}", query={"mode": "rw", "uri": "true"})
-    engine = sqlalchemy.create_engine(file, connect_args={"timeout": _PATIENCE_S})
+    engine = sqlalchemy.create_engine(file, connect_args={"timeout": _PATIENCE_S}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _settle(connection: Any, _: Any) -> None:

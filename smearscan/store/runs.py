@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from smearscan.errors import SettingsError
 from smearscan.store.clock import now
@@ -90,20 +90,25 @@ def retry(connection: Connection, run_id: int, first_chunk: dict[str, Any], pati
     -------
     int
         Slides begun again.
+
+    Raises
+    ------
+    SettingsError
+        If the run was cancelled: what was dropped would leave it open for ever.
     """
     time = now(connection)
-    failed = connection.execute(
-        select(slides.c.id, slides.c.patient_row, slides.c.place)
-        .where(slides.c.run_id == run_id, slides.c.state == "failed", slides.c.error != "rejected")
-        .order_by(slides.c.id)
-    ).all()
-    ids = [row.id for row in failed]
-    connection.execute(
-        update(slides)
-        .where(slides.c.id.in_(ids))
-        .values(state="waiting", reason="", error="", stamp=None, n_open=1, result=None, finished_at=None)
+    if connection.execute(select(runs.c.state).where(runs.c.id == run_id)).scalar_one() == "cancelled":
+        raise SettingsError(f"run r{run_id} was cancelled", "submit its slides again")
+    failed = sorted(
+        connection.execute(
+            update(slides)
+            .where(slides.c.run_id == run_id, slides.c.state == "failed", slides.c.error != "rejected")
+            .values(state="waiting", reason="", error="", stamp=None, n_open=1, result=None, finished_at=None)
+            .returning(slides.c.id, slides.c.patient_row, slides.c.place)
+        )
     )
-    connection.execute(delete(chunks).where(chunks.c.slide_row.in_(ids)))
+    for row in failed:
+        _drop(connection, chunks.c.slide_row == row.id)
     n_patients, waiting = _reopen_patients(connection, run_id, [row.patient_row for row in failed])
     base = {"run_id": run_id, "status": "ready", "ready_at": time, "task": {}}
     for added in (
@@ -115,8 +120,14 @@ def retry(connection: Connection, run_id: int, first_chunk: dict[str, Any], pati
     if n_patients:
         reopened = {"state": "open", "n_open": runs.c.n_open + n_patients, "finished_at": None}
         connection.execute(update(runs).where(runs.c.id == run_id).values(reopened))
-        connection.execute(delete(chunks).where(chunks.c.run_id == run_id, chunks.c.stage == "export"))
+        _drop(connection, (chunks.c.run_id == run_id) & (chunks.c.stage == "export"))
     return len(failed)
+
+
+def _drop(connection: Connection, which: ColumnElement[bool]) -> None:
+    # Never deleted: SQLite would give their ids to the chunks that follow, and a worker that is still at one of the
+    # old would hand in what it made as one of the new.
+    connection.execute(update(chunks).where(which).values(status="dropped", output=None, lease_until=None))
 
 
 def _reopen_patients(connection: Connection, run_id: int, of_slides: list[int]) -> tuple[int, list[int]]:
@@ -130,13 +141,16 @@ def _reopen_patients(connection: Connection, run_id: int, of_slides: list[int]) 
     broken = select(patients.c.id).where(patients.c.run_id == run_id, patients.c.state == "failed")
     n_reopened, waiting = 0, []
     for row in sorted({*of_slides, *connection.execute(broken).scalars()}):
-        was = connection.execute(select(patients.c.state).where(patients.c.id == row)).scalar_one()
-        open_slides = select(func.count()).where(slides.c.patient_row == row, slides.c.n_open > 0)
+        # Locked before its open slides are counted: one that ends in the meantime must be counted once.
+        locked = select(patients.c.state).where(patients.c.id == row).with_for_update()
+        was = connection.execute(locked).scalar_one()
+        # By state: a slide that waits for its gathering or its end has nothing open below it.
+        open_slides = select(func.count()).where(slides.c.patient_row == row, slides.c.state.in_(["waiting", "open"]))
         n_open = int(connection.execute(open_slides).scalar_one())
         connection.execute(
             update(patients).where(patients.c.id == row).values(state="open", n_open=n_open, result=None, report=None)
         )
-        connection.execute(delete(chunks).where(chunks.c.patient_row == row))
+        _drop(connection, chunks.c.patient_row == row)
         n_reopened += was != "open"
         waiting += [row] if n_open == 0 else []
     return n_reopened, waiting

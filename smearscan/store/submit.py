@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, text, update
 
 from smearscan.store.clock import now
 from smearscan.store.schema import chunks, laboratories, patients, runs, slides
@@ -55,20 +55,24 @@ class NewRun:
 
 
 def submit(connection: Connection, new: NewRun) -> tuple[int, bool]:
-    """Add a run, unless the same one is there already and was not cancelled.
+    """Add a run, unless the same one is there already and was not cancelled; submitted again as stat, it becomes stat.
 
     Returns
     -------
     tuple
         The run's id, and whether it is new.
     """
+    if connection.dialect.name != "sqlite":  # two at the same moment: one run, one laboratory, two names
+        connection.execute(text("SELECT pg_advisory_xact_lock(5318)"))
     same = select(runs.c.id).where(
         runs.c.digest == new.digest, runs.c.is_embedded.is_(new.is_embedded), runs.c.state.in_(["open", "done"])
     )
     found = connection.execute(same.order_by(runs.c.id.desc()).limit(1)).scalar()
     if found is not None:
+        of_run = update(runs).where(runs.c.id == found)
+        connection.execute(of_run.where(runs.c.priority > new.priority).values(priority=new.priority))
         if new.out:
-            connection.execute(update(runs).where(runs.c.id == found).values(out=new.out))
+            connection.execute(of_run.values(out=new.out))
         return int(found), False
     time = now(connection)
     _welcome(connection, new.laboratory)

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from smearscan.store.clock import now
 from smearscan.store.schema import WORKER_LOST, chunks, work
 
 #: Longer than any lease, seconds.
 LONGEST_LEASE_S = 3600.0
+#: Longer than any chunk is made to wait for its next try, seconds.
+_LONGEST_WAIT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,13 @@ def worker_name() -> str:
     import psutil
 
     began = psutil.Process().create_time()
-    return f"{socket.gethostname()}/{os.getpid()}/{began:.2f}"
+    return f"{_host()}/{os.getpid()}/{began:.2f}"
+
+
+def _host() -> str:
+    # Containers may share the name of their host, and not its process ids.
+    space = str(Path("/proc/self/ns/pid").readlink()) if sys.platform == "linux" else ""
+    return f"{socket.gethostname()}{space.removeprefix('pid:')}"
 
 
 def is_gone(worker: str) -> bool:
@@ -42,7 +52,7 @@ def is_gone(worker: str) -> bool:
     import psutil
 
     host, process, began = worker.rsplit("/", 2)
-    if host != socket.gethostname():
+    if host != _host():
         return False
     try:
         found = psutil.Process(int(process))
@@ -54,6 +64,7 @@ def is_gone(worker: str) -> bool:
 def sweep(connection: Connection, most_losses: int, run_id: int | None = None) -> list[Swept]:
     """Make ready again what lost its worker; what lost `most_losses` of them is marked ``lost``, for the caller."""
     time = now(connection)
+    _heed_clock_set_back(connection, time)
     columns = (chunks.c.id, chunks.c.run_id, chunks.c.stage, chunks.c.worker, chunks.c.lease_until, chunks.c.n_losses)
     query = select(*columns, chunks.c.n_deliveries).where(chunks.c.status == "running")
     if run_id is not None:
@@ -77,6 +88,13 @@ def sweep(connection: Connection, most_losses: int, run_id: int | None = None) -
     return swept
 
 
-def lost_chunks(connection: Connection) -> list[int]:
+def _heed_clock_set_back(connection: Connection, time: float) -> None:
+    """What would be ready only when the clock is where it was before is ready now."""
+    ahead = (chunks.c.status == "ready") & (chunks.c.ready_at > time + _LONGEST_WAIT_S)
+    connection.execute(update(chunks).where(ahead).values(ready_at=time))
+
+
+def lost_chunks(connection: Connection, run_id: int | None = None) -> list[int]:
     """Chunks marked ``lost``: their slides are to fail."""
-    return list(connection.execute(select(chunks.c.id).where(or_(chunks.c.status == "lost"))).scalars())
+    query = select(chunks.c.id).where(chunks.c.status == "lost")
+    return list(connection.execute(query if run_id is None else query.where(chunks.c.run_id == run_id)).scalars())

@@ -9,7 +9,7 @@ from nights import new_night, submit_night
 
 from smearscan.errors import SettingsError, TransientError
 from smearscan.store.database import open_database
-from smearscan.store.location import find_location
+from smearscan.store.location import Location, find_location
 from smearscan.store.runs import find_run
 from smearscan.store.submit import renamed_patients
 
@@ -91,3 +91,20 @@ def test_a_database_that_is_away_at_the_start_is_named_without_its_password() ->
 def test_another_kind_of_database_is_refused() -> None:
     with pytest.raises(SettingsError, match="not supported"):
         open_database("mysql://db/x")
+
+
+def test_a_state_folder_that_is_made_is_for_nobody_else(tmp_path: Path) -> None:
+    """Names of patients lie in it; one that is there already stays as its owner made it."""
+    find_location(str(tmp_path / "made"))
+    assert (tmp_path / "made").stat().st_mode & 0o077 == 0
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o770)
+    find_location(str(tmp_path / "shared"))
+    assert (tmp_path / "shared").stat().st_mode & 0o777 == 0o770
+
+
+def test_a_socket_in_a_folder_of_long_foreign_letters_is_put_where_its_address_fits(tmp_path: Path) -> None:
+    from workers.app import socket_path
+
+    folder = Path("/" + "ä" * 60)
+    assert len(str(socket_path(Location("", "", "", folder))).encode()) <= 100
