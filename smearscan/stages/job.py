@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from smearscan.errors import OutputError
 from smearscan.records import SlideSource
 from smearscan.settings import Settings
 from smearscan.stages.encode import StoredPlan, load_plan
@@ -44,7 +45,10 @@ class Job:
     def make(self, key: str, work: Callable[[], bytes]) -> tuple[bytes, bool]:
         """The bytes of a key, made only where nobody made them before; whether they were there."""
         if self.state.artefacts.has(key):
-            return self.state.artefacts.get(key), True
+            try:
+                return self.state.artefacts.get(key), True
+            except OutputError:  # retention removed it between the two
+                pass
         data = work()
         self.state.artefacts.put(key, data)
         return data, False

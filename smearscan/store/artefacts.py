@@ -8,11 +8,14 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from smearscan.errors import OutputError, SettingsError, SmearscanError, TransientError
+from smearscan.errors import OutputError, SettingsError, TransientError
 
 #: Kinds of artefacts that are results: retention never removes them.
 RESULTS = frozenset({"finish", "aggregate", "report"})
@@ -88,23 +91,40 @@ class FolderArtefacts:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             beside.write_bytes(data)
+            with beside.open("rb+") as file:
+                # A name that outlives a power cut must not stand for bytes that did not.
+                os.fsync(file.fileno())
             beside.replace(path)
         except OSError as error:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):  # where nothing can be written, nothing can be removed
+                beside.unlink(missing_ok=True)
             raise _passing(path, error) from error
 
     def get(self, key: str) -> bytes:
         path = self._path(key)
         try:
             return path.read_bytes()
+        except FileNotFoundError as error:
+            raise _gone(path) from error
         except OSError as error:
             raise _passing(path, error) from error
 
     def has(self, key: str) -> bool:
-        return self._path(key).exists()
+        path = self._path(key)
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise _passing(path, error) from error
+        return True
 
     def remove(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        path = self._path(key)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _passing(path, error) from error
 
     def walk(self) -> Iterator[Kept]:
         for path in self._root.glob("*/*/*"):
@@ -112,6 +132,8 @@ class FolderArtefacts:
                 found = path.stat()
             except FileNotFoundError:
                 continue
+            except OSError as error:
+                raise _passing(path, error) from error
             if not path.name.startswith("."):
                 yield Kept(path.name, found.st_size, found.st_mtime)
 
@@ -132,31 +154,33 @@ class RemoteArtefacts:
         self._fs, self._root = filesystem, root.rstrip("/")
 
     def put(self, key: str, data: bytes) -> None:
-        try:
+        with _named(self._path(key)):
             self._fs.pipe_file(self._path(key), data)
-        except OSError as error:
-            raise _passing(self._path(key), error) from error
 
     def get(self, key: str) -> bytes:
-        try:
-            return bytes(self._fs.cat_file(self._path(key)))
-        except OSError as error:
-            raise _passing(self._path(key), error) from error
+        path = self._path(key)
+        with _named(path):
+            try:
+                return bytes(self._fs.cat_file(path))
+            except FileNotFoundError as error:
+                raise _gone(path) from error
 
     def has(self, key: str) -> bool:
         # Listings are cached; another worker may have written since.
         self._fs.invalidate_cache()
-        return bool(self._fs.exists(self._path(key)))
+        with _named(self._path(key)):
+            return bool(self._fs.exists(self._path(key)))
 
     def remove(self, key: str) -> None:
         if self.has(key):
-            self._fs.rm_file(self._path(key))
+            with _named(self._path(key)), suppress(FileNotFoundError):
+                self._fs.rm_file(self._path(key))
 
     def walk(self) -> Iterator[Kept]:
         self._fs.invalidate_cache()
-        if not self._fs.exists(self._root):
-            return
-        for path, found in self._fs.find(self._root, detail=True).items():
+        with _named(self._root):
+            everything = self._fs.find(self._root, detail=True) if self._fs.exists(self._root) else {}
+        for path, found in everything.items():
             when = found.get("LastModified") or found.get("mtime") or found.get("created") or 0.0
             yield Kept(path.rsplit("/", 1)[-1], found["size"], getattr(when, "timestamp", lambda w=when: float(w))())
 
@@ -168,9 +192,32 @@ class RemoteArtefacts:
         return f"{self._root}/{kind}/{digest[:2]}/{key}"
 
 
-def _passing(path: object, error: OSError) -> SmearscanError:
-    if isinstance(error, FileNotFoundError):
-        return OutputError(f"the artefact {path} is gone", "run `smearscan retry`: it is made again")
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Errors of a remote store as ours."""
+    try:
+        yield
+    except _remote_errors() as error:
+        raise _passing(path, error) from error
+
+
+@cache
+def _remote_errors() -> tuple[type[Exception], ...]:
+    # A store that is away is an OSError to some drivers; to those of S3 and of HTTP it is an error of their own.
+    found: list[type[Exception]] = [OSError]
+    for module, name in (("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError")):
+        with suppress(ImportError):
+            found.append(getattr(import_module(module), name))
+    return tuple(found)
+
+
+def _gone(path: object) -> OutputError:
+    return OutputError(f"the artefact {path} is gone", "run `smearscan retry`: it is made again")
+
+
+def _passing(path: object, error: Exception) -> TransientError:
+    if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
         return TransientError(f"{path} cannot be written: the disk is full", "free some space; it is tried again")
-    return TransientError(f"{path}: {error.strerror or error}", "mend the artefact store; it is tried again")
+    return TransientError(
+        f"{path}: {getattr(error, 'strerror', None) or error}", "mend the artefact store; it is tried again"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from nights import submit_night
 
 from smearscan.errors import OutputError, SettingsError, TransientError
+from smearscan.settings import Settings
+from smearscan.stages.job import Job
 from smearscan.stages.retention import Retention, remove_old
-from smearscan.store.artefacts import Artefacts, artefact_key, open_artefacts
+from smearscan.store.artefacts import Artefacts, FolderArtefacts, artefact_key, open_artefacts
+from smearscan.store.claims import Claim
 from smearscan.store.location import find_location
 from smearscan.store.schema import chunks
 from smearscan.store.state import State, open_state
@@ -80,6 +83,57 @@ def test_a_full_disk_is_passing_and_leaves_nothing_half_written(
         with pytest.raises(TransientError, match="disk is full"):
             artefacts.put(artefact_key("crop", 3), b"x")
     assert not artefacts.has(artefact_key("crop", 3)) and list(artefacts.walk()) == []
+
+
+def test_a_folder_that_gives_errors_is_away_and_not_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    artefacts, key = open_artefacts(str(tmp_path)), artefact_key("crop", 4)
+    artefacts.put(key, b"x")
+
+    def stale(self: Path, **_: object) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", stale)
+        with pytest.raises(TransientError):
+            artefacts.has(key)
+    assert artefacts.has(key)
+
+
+def test_a_store_that_does_not_answer_is_passing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from s3fs import S3FileSystem
+
+    for name, value in {"ENDPOINT_URL": "http://127.0.0.1:9", "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    S3FileSystem.clear_instance_cache()
+    artefacts, key = open_artefacts("s3://nowhere/artefacts"), artefact_key("crop", 5)
+    calls: list[Callable[[], object]] = [
+        lambda: artefacts.put(key, b"x"),
+        lambda: artefacts.get(key),
+        lambda: artefacts.has(key),
+        lambda: list(artefacts.walk()),
+    ]
+    for call in calls:
+        with pytest.raises(TransientError, match="mend the artefact store"):
+            call()
+    S3FileSystem.clear_instance_cache()
+
+
+def test_what_is_removed_between_the_look_and_the_reading_is_made_again(state: State) -> None:
+    key = artefact_key("survey", "x")
+    state.artefacts.put(key, b"old")
+
+    class Hasty(FolderArtefacts):
+        def has(self, key: str) -> bool:
+            there = super().has(key)
+            self.remove(key)  # retention comes by
+            return there
+
+    hasty = State(state.location, state.database, Hasty(Path(state.location.artefacts)))
+    job = Job(hasty, Claim(1, 1, None, None, "survey", 0, 1, 1, {}), Settings(), "default")
+    assert job.make(key, lambda: b"made again") == (b"made again", False)
 
 
 def test_an_unknown_protocol_is_refused() -> None:
