@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 
 from smearscan.stages import flow
@@ -19,7 +19,7 @@ from smearscan.store.claims import Claim, Wanted
 from smearscan.store.location import Location
 from smearscan.store.schema import chunks
 from smearscan.store.state import State, open_state
-from smearscan.store.sweep import sweep, worker_name
+from smearscan.store.sweep import lost_chunks, sweep, worker_name
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ OnProgress = Callable[[RunProgress], None]
 
 #: Seconds between looks at a run, and between a worker's looks for work.
 _LOOK_S, _IDLE_S = 0.25, 0.02
+#: Seconds between looks for work that others than our own processes lost: another `smearscan screen` of the same run.
+_RECOVER_S = 5.0
 #: Workers that a chunk may lose in `smearscan screen`: most often for want of memory, and then it will again.
 MOST_LOSSES = 3
 
@@ -82,7 +84,7 @@ def _work_in_processes(state: State, run_id: int, jobs: int, on_progress: OnProg
         return process
 
     processes = [start() for _ in range(jobs)]
-    said = None
+    said, recovered = None, time.monotonic()
     try:
         while not (progress := _progress(state, run_id)).is_over:
             if progress != said:
@@ -93,7 +95,10 @@ def _work_in_processes(state: State, run_id: int, jobs: int, on_progress: OnProg
                 if not process.is_alive():
                     log.error("a worker process died (exit %s) and is replaced", process.exitcode)
                     processes[place] = start()
-                    _recover(state, run_id)
+                    recovered = -_RECOVER_S
+            if time.monotonic() - recovered > _RECOVER_S:
+                _recover(state, run_id)
+                recovered = time.monotonic()
         on_progress(progress)
     finally:
         for process in processes:
@@ -106,10 +111,16 @@ def _serve(location: Location, run_id: int) -> None:
     start_process()
     state = open_state(location)
     worker = _worker(state, run_id)
-    while not _progress(state, run_id).is_over:
-        while worker.turn():
+    while _has_parent() and not _progress(state, run_id).is_over:
+        while worker.turn() and _has_parent():
             pass
         time.sleep(_IDLE_S)
+
+
+def _has_parent() -> bool:
+    # A `smearscan screen` that was killed must not leave processes at work that nobody sees.
+    parent = parent_process()
+    return parent is None or parent.is_alive()
 
 
 def _worker(state: State, run_id: int) -> Worker:
@@ -118,23 +129,21 @@ def _worker(state: State, run_id: int) -> Worker:
 
 
 def _progress(state: State, run_id: int) -> RunProgress:
-    with state.database.transaction() as connection:
-        return run_progress(connection, run_id)
+    return state.database.run(run_progress, run_id)
 
 
 def _recover(state: State, run_id: int) -> None:
     """Give back what dead processes had, of this start or an earlier one."""
-    for lost in state.database.run(sweep, MOST_LOSSES, run_id):
-        if lost.is_quarantined:
-            fail_lost(state, lost.chunk_id, MOST_LOSSES)
+    state.database.run(sweep, MOST_LOSSES, run_id)
+    for chunk_id in state.database.run(lost_chunks, run_id):
+        fail_lost(state, chunk_id, MOST_LOSSES)
 
 
 def fail_lost(state: State, chunk_id: int, most_losses: int) -> None:
     """Fail the slide of a chunk that has lost too many workers."""
     from sqlalchemy import select
 
-    with state.database.transaction() as connection:
-        row = connection.execute(select(chunks).where(chunks.c.id == chunk_id)).one()
+    row = state.database.run(lambda connection: connection.execute(select(chunks).where(chunks.c.id == chunk_id)).one())
     held = Claim(row.id, row.run_id, row.slide_row, row.patient_row, row.stage, row.place, row.n_items,
                  row.n_deliveries, row.task)  # fmt: skip
     reason = (

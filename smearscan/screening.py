@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Protocol
 
+from smearscan.errors import TransientError
 from smearscan.local import work_off
 from smearscan.report.atomic import make_folder
 from smearscan.settings import Settings
@@ -17,6 +19,8 @@ from smearscan.store.runs import retry
 from smearscan.store.state import State
 from smearscan.store.submit import submit
 from smearscan.submission import Submission
+
+log = logging.getLogger(__name__)
 
 
 class Watcher(Protocol):
@@ -50,5 +54,8 @@ def screen(
 
     work_off(state, run_id, jobs, say)
     written = write_run(state, run_id, out)
-    remove_old(state, Retention())
+    try:
+        remove_old(state, Retention())
+    except TransientError as error:  # the results are there: what could not be tidied is tidied the next time
+        log.warning("old artefacts were not removed: %s", error)
     return written

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
 from smearscan.bound import bound
 from smearscan.errors import PermanentError, SlideError, SmearscanError, TransientError
 from smearscan.settings import Settings
@@ -138,14 +141,19 @@ class Worker:
         """Find the runs it may work on; those of other code or weights are left alone, and that is said once."""
         if time.monotonic() - self._vetted_at < _VET_EVERY_S:
             return
-        with self.state.database.transaction() as connection:
-            found = [run for run in open_runs(connection) if run.is_embedded == (self.embedded_run is not None)]
+        is_embedded = self.embedded_run is not None
+        found = [run for run in self.state.database.run(open_runs) if run.is_embedded == is_embedded]
+        self.refusals = {run.id: self.refusals[run.id] for run in found if run.id in self.refusals}
         self._vetted_at = time.monotonic()
         mine = [run for run in found if self.embedded_run in (None, run.id) and self._is_ours(run)]
         self.wanted = replace(self.wanted, run_ids=frozenset(run.id for run in mine))
 
     def _is_ours(self, run: Run) -> bool:
-        if identity(_settings_of(json.dumps(run.settings, sort_keys=True))) == run.identity:
+        try:
+            is_ours = identity(_settings_of(json.dumps(run.settings, sort_keys=True))) == run.identity
+        except (ValidationError, PermanentError):  # knobs of another version, weights that are not here
+            is_ours = False
+        if is_ours:
             return True
         if run.id not in self.refusals:
             why = f"run {run.name} wants the code and weights of smearscan {run.version}; these differ"
@@ -189,7 +197,7 @@ def beating(state: State, claims: Sequence[Claim], lease_s: float) -> Iterator[N
             try:
                 with state.database.transaction() as connection:
                     beat(connection, claims, lease_s)
-            except TransientError:
+            except (TransientError, SQLAlchemyError):  # whatever it says: a thread that ended would renew no more
                 log.warning("the database is away; the lease is renewed when it is back")
 
     thread = threading.Thread(target=renew, daemon=True)

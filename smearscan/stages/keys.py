@@ -21,6 +21,8 @@ from smearscan.store.artefacts import artefact_key
 
 #: Parts of the package that no result passes through.
 _NO_RESULTS = {"cli", "train", "synth", "evaluate", "datasets", "store", "review"}
+#: Endings of source: a page is made by its templates as much as by Python.
+_SOURCE = {".py", ".j2", ".css", ".js"}
 
 
 @cache
@@ -28,7 +30,7 @@ def code_digest() -> str:
     """SHA-256 over the source that results pass through: another version of it makes other artefacts."""
     root = Path(smearscan.__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(path for path in root.rglob("*") if path.suffix in _SOURCE):
         parts = path.relative_to(root).parts
         if parts[0] not in _NO_RESULTS:
             digest.update("/".join(parts).encode() + path.read_bytes())

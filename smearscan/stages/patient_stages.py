@@ -7,11 +7,14 @@ from pathlib import Path
 from smearscan.aggregate import Validation, aggregate_patient
 from smearscan.models import load_card
 from smearscan.pictures import PictureJob, take_pictures
+from smearscan.records import PatientResult
+from smearscan.report.content import ReportImages
 from smearscan.report.html import render_report
 from smearscan.stages import encode, keys
 from smearscan.stages.export import describe_run, write_run
 from smearscan.stages.job import Job, NewChunk, Product
-from smearscan.stages.results import patient_record, patient_slides
+from smearscan.stages.results import patient_record, patient_slides, patient_stamps
+from smearscan.stages.slide_stages import refuse_replaced
 from smearscan.timing import add_seconds
 
 
@@ -36,11 +39,22 @@ def report(job: Job) -> Product:
         slides, _ = patient_slides(job.state, job.claim.patient_row)
         patient = patient_record(job.state, job.claim.task["aggregate"], slides)
         run_info = describe_run(job.settings, job.preset, add_seconds(slide.seconds for slide in slides))
-        pictures = take_pictures(PictureJob(patient, job.settings))
+        pictures = _pictures_of_what_was_judged(job, patient)
         return render_report(patient, run_info, pictures, job.settings).encode("utf-8")
 
     _, is_reused = job.make(key, work)
     return Product(key, is_reused=is_reused)
+
+
+def _pictures_of_what_was_judged(job: Job, patient: PatientResult) -> ReportImages:
+    # The slides are opened again: a scan that was put in the place of one that was judged may be somebody else's.
+    stamps = patient_stamps(job.state, job.claim.patient_row)
+    for source, stamp in stamps:
+        refuse_replaced(source, stamp)
+    pictures = take_pictures(PictureJob(patient, job.settings))
+    for source, stamp in stamps:
+        refuse_replaced(source, stamp)
+    return pictures
 
 
 def export(job: Job) -> Product:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Row, select
 
-from smearscan.records import PatientResult, SlideResult
+from smearscan.records import PatientResult, SlideResult, SlideSource
 from smearscan.stages import encode
 from smearscan.stages.job import read_source
 from smearscan.store.schema import patients, slides
@@ -22,11 +22,27 @@ class RunResults:
     reports: dict[str, str]
 
 
-def patient_slides(state: State, patient_row: int | None) -> tuple[list[SlideResult], list[str]]:
-    """A patient's slides in order, and of each what names it: its artefact, or why it has none."""
+def patient_slides(state: State, patient_row: int | None) -> tuple[list[SlideResult], list[list[object]]]:
+    """A patient's slides in order, and of each what decides the number and the page.
+
+    That is its artefact, or why it has none, and what was said of it: an artefact may have been made for another
+    submission, with another count of white cells or another date.
+    """
+    rows = _rows_of_patient(state, patient_row)
+    return [_slide(state, row) for row in rows], [
+        [row.result or f"{row.slide_id}: {row.reason}", row.source] for row in rows
+    ]
+
+
+def patient_stamps(state: State, patient_row: int | None) -> list[tuple[SlideSource, list[list[str | int]]]]:
+    """The slides of a patient that were screened, and what their files were then."""
+    rows = _rows_of_patient(state, patient_row)
+    return [(read_source(row.source), row.stamp) for row in rows if row.result and row.stamp is not None]
+
+
+def _rows_of_patient(state: State, patient_row: int | None) -> list[Row]:  # type: ignore[type-arg]
     with state.database.transaction() as connection:
-        rows = _slide_rows(connection, slides.c.patient_row == patient_row)
-    return [_slide(state, row) for row in rows], [row.result or f"{row.slide_id}: {row.reason}" for row in rows]
+        return _slide_rows(connection, slides.c.patient_row == patient_row)
 
 
 def patient_record(state: State, key: str, of: list[SlideResult]) -> PatientResult:
@@ -42,11 +58,12 @@ def run_results(state: State, run_id: int) -> RunResults:
             select(patients).where(patients.c.run_id == run_id).order_by(patients.c.place)
         ).all()
     found = {row.id: _slide(state, row) for row in slide_rows}
-    numbers = []
-    for patient in patient_rows:
-        if patient.result:
-            of = [found[row.id] for row in slide_rows if row.patient_row == patient.id]
-            numbers.append(patient_record(state, patient.result, of))
+    by_patient: dict[int, list[SlideResult]] = {}
+    for row in slide_rows:
+        by_patient.setdefault(row.patient_row, []).append(found[row.id])
+    numbers = [
+        patient_record(state, patient.result, by_patient[patient.id]) for patient in patient_rows if patient.result
+    ]
     reports = {row.patient_id: row.report for row in patient_rows if row.report}
     return RunResults(tuple(found.values()), tuple(numbers), reports)
 

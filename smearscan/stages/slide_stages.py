@@ -67,7 +67,7 @@ def survey(job: Job) -> Product:
     made, is_reused = job.make(
         key, lambda: encode.dump_plan(encode.StoredPlan(plan_slide((source, job.settings)), files))
     )
-    _refuse_replaced(source, stamp)
+    refuse_replaced(source, stamp)
     searches = search_chunks(encode.load_plan(made).plan, job.settings)
     follow = [NewChunk("search", {"survey": key}, place, len(chunk.tiles)) for place, chunk in enumerate(searches)]
     return Product(key, follow or [NewChunk("gather", {"survey": key, "search": []})], max(1, len(follow)),
@@ -175,13 +175,14 @@ def _unchanged(job: Job) -> Iterator[None]:
     """Refuse a slide whose files are not, or are no longer, those that were surveyed."""
     source = _source(job)
     if job.stamp is not None:
-        _refuse_replaced(source, job.stamp)
+        refuse_replaced(source, job.stamp)
     yield
     if job.stamp is not None:
-        _refuse_replaced(source, job.stamp)
+        refuse_replaced(source, job.stamp)
 
 
-def _refuse_replaced(source: SlideSource, stamp: list[Any]) -> None:
+def refuse_replaced(source: SlideSource, stamp: list[Any]) -> None:
+    """Raise `ReplacedError` where a slide's files are not what they were."""
     if stamp_files(source.paths) != stamp:
         raise ReplacedError(
             f"{source.path} was replaced while it was being screened", "let it be written to its end, then retry"

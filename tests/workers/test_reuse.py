@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.exc import InterfaceError
 
 from smearscan.local import work_off
+from smearscan.pictures import PictureJob
 from smearscan.settings import Settings
-from smearscan.stages import execute, slide_stages
+from smearscan.stages import execute, keys, patient_stages, slide_stages
 from smearscan.stages.execute import Worker
 from smearscan.stages.progress import run_progress
+from smearscan.stages.results import run_results
 from smearscan.stages.submission import new_run
 from smearscan.stages.table import QUEUES
 from smearscan.store.claims import Wanted
 from smearscan.store.location import find_location
+from smearscan.store.runs import cancel
 from smearscan.store.schema import chunks, slides
 from smearscan.store.state import State, open_state
 from smearscan.store.submit import submit
+from smearscan.store.sweep import worker_name
 from smearscan.submission import Submission, gather
 from smearscan.synth import write_smear
 
@@ -135,3 +142,85 @@ def test_a_defect_puts_its_slide_aside_after_three_tries_with_the_traceback(
     with state.database.transaction() as connection:
         trouble = connection.execute(select(chunks.c.trouble).where(chunks.c.run_id == run)).scalars().all()
     assert any("ZeroDivisionError: a defect" in text and "Traceback" in text for text in trouble)
+
+
+def test_another_count_of_white_cells_makes_another_number(state: State, smear: Path) -> None:
+    """The slide's record is found made; the blasts in a litre are not those of the worksheet before."""
+    submission = gather([smear])
+    counted = Submission(tuple(replace(source, wbc_10e9_per_l=50.0) for source in submission.sources))
+    run = _screen(state, counted, Settings())
+    assert _made(state, run) == {"aggregate", "report"}
+    (patient,) = run_results(state, run).patients
+    assert patient.absolute_blasts_10e9_per_l == pytest.approx(50.0 * patient.corrected.estimate)
+
+
+def test_a_scan_replaced_before_its_pictures_are_cut_gets_no_page(
+    state: State, tmp_path: Path, smear: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = tmp_path / "d.tif"
+    scan.write_bytes(smear.read_bytes())
+    honest = patient_stages.take_pictures
+
+    def replace_first(job: PictureJob) -> object:
+        os.utime(scan, ns=(1, 1))
+        return honest(job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(patient_stages, "take_pictures", replace_first)
+        run = _screen(state, gather([scan]), _changed(Settings(), "report", thumbnail_px=300))
+    found = run_results(state, run)
+    assert [slide.status for slide in found.slides] == ["done"] and len(found.patients) == 1
+    assert not found.reports
+
+
+def test_a_run_with_knobs_of_another_version_is_refused_and_the_others_go_on(state: State, smear: Path) -> None:
+    strange = new_run(gather([smear]), Settings(), "strange")
+    strange_id, _ = state.database.run(submit, replace(strange, settings={"knob": 1}, digest="strange"))
+    mine, _ = state.database.run(submit, new_run(gather([smear]), Settings(), "mine"))
+    worker = Worker(state, Wanted(worker_name(), QUEUES, patience_s=0.0))
+    while worker.turn():
+        pass
+    assert state.database.run(run_progress, mine).state == "done"
+    assert state.database.run(run_progress, strange_id).n_done == 0
+    assert strange_id in worker.refusals
+    state.database.run(cancel, strange_id)
+    worker._vetted_at = float("-inf")
+    worker.turn()
+    assert strange_id not in worker.refusals, "what is over is no longer refused"
+
+
+def test_a_chunk_left_between_two_steps_of_giving_it_up_is_given_up_at_the_next_start(
+    state: State, smear: Path
+) -> None:
+    run, _ = state.database.run(submit, new_run(gather([smear]), Settings(), "killed", is_embedded=True))
+    with state.database.transaction() as connection:
+        connection.execute(update(chunks).where(chunks.c.run_id == run).values(status="lost"))
+    work_off(state, run, 1, lambda progress: None)
+    assert state.database.run(run_progress, run).n_failed == 1
+
+
+def test_a_template_of_the_page_is_code_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "report").mkdir()
+    (tmp_path / "__init__.py").touch()
+    monkeypatch.setattr(keys.smearscan, "__file__", str(tmp_path / "__init__.py"))
+    digests = set()
+    for words in ("blasts", "cells called blasts"):
+        (tmp_path / "report" / "page.html.j2").write_text(words)
+        digests.add(keys.code_digest.__wrapped__())
+    assert len(digests) == 2
+
+
+def test_a_lease_is_renewed_whatever_the_database_said_in_between(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats, twice = [], threading.Event()
+
+    def beat(*_: object) -> None:
+        beats.append(1)
+        if len(beats) == 1:
+            raise InterfaceError("", None, Exception("the connection is closed"))
+        twice.set()
+
+    monkeypatch.setattr(execute, "beat", beat)
+    with execute.beating(state, [], 0.03):
+        assert twice.wait(10)
