@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 log = logging.getLogger(__name__)
@@ -84,8 +85,14 @@ def _stop(child: Child) -> None:
         child.process.wait(STOP_S)
     except subprocess.TimeoutExpired:
         log.error("%s did not end in %.0f s and is killed", child.name, STOP_S)
-        child.process.kill()
+        _kill_all_of(child.process)
         child.process.wait()
+
+
+def _kill_all_of(process: subprocess.Popen[bytes]) -> None:
+    # A child leads a session of its own: with it go its own children, which a worker's processes are.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _die_with_parent() -> None:

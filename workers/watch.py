@@ -60,6 +60,11 @@ class Watch:
             self.known[source.path] = self._seen[source.path][0]
         return Submission(tuple(ready))
 
+    def forget(self, submission: Submission) -> None:
+        """Its slides were not submitted after all: they are found again."""
+        for source in submission.sources:
+            self.known.pop(source.path, None)
+
     def _is_settled(self, path: str, paths: Iterable[str]) -> bool:
         try:
             stamp = stamp_files(list(paths))

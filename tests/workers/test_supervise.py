@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
+from workers import supervise
 from workers.supervise import Child, keep_alive
 
 _NAP = "import time, pathlib, os; pathlib.Path({!r}).open('a').write(f'{{os.getpid()}}\\n'); time.sleep(600)"
@@ -57,3 +59,32 @@ def test_children_die_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     supervisor.send_signal(signal.SIGKILL)
     supervisor.wait()
     _until(lambda: not psutil.pid_exists(_started(log)[0]))
+
+
+_DEAF = """
+import pathlib, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+own = subprocess.Popen([sys.executable, "-c", "import signal, time; time.sleep(600)"])
+pathlib.Path({!r}).write_text(str(own.pid) + chr(10))
+time.sleep(600)
+"""
+
+
+def test_a_child_that_does_not_end_is_killed_with_its_own_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, over = tmp_path / "log", threading.Event()
+    monkeypatch.setattr(supervise, "STOP_S", 0.5)
+    thread = threading.Thread(
+        target=keep_alive, args=([Child("deaf", [sys.executable, "-c", _DEAF.format(str(log))])], over)
+    )
+    thread.start()
+    _until(lambda: len(_started(log)) == 1)
+    over.set()
+    thread.join(30)
+    assert not thread.is_alive()
+    _until(lambda: not psutil.pid_exists(_started(log)[0]) or _is_zombie(_started(log)[0]))
+
+
+def _is_zombie(process: int) -> bool:
+    return psutil.Process(process).status() == psutil.STATUS_ZOMBIE

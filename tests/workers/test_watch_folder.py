@@ -6,7 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from nights import new_night
 
+from smearscan.store.database import open_database
+from smearscan.store.runs import find_run
+from workers.commands.watch import submit_into
 from workers.watch import Watch
 
 
@@ -85,6 +89,25 @@ def test_a_patient_waits_for_all_slides_on_the_worksheet(tmp_path: Path, clock: 
     for clock.now in (50, 90):
         names = _names(watch)
     assert names == ["a", "b"]
+
+
+def test_what_could_not_be_submitted_is_found_again(tmp_path: Path, clock: _Clock) -> None:
+    (tmp_path / "a.tif").write_bytes(b"x")
+    watch = _watch(tmp_path, clock)
+    watch.look()
+    clock.now = 40
+    found = watch.look()
+    assert found is not None and watch.look() is None
+    watch.forget(found)
+    assert _names(watch) == ["a"]
+
+
+def test_a_watched_run_and_where_its_files_go_are_written_down_together(database_url: str, tmp_path: Path) -> None:
+    database = open_database(database_url)
+    for _ in range(2):  # a commit that was cut off is tried again
+        run = database.run(submit_into, new_night([("a", "A")]), tmp_path)
+    assert database.run(find_run, "last").out == str(tmp_path / f"r{run}")
+    database.close()
 
 
 def test_a_worksheet_with_a_typo_stops_nothing_and_is_said_once(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from pathlib import Path
@@ -13,8 +14,13 @@ from smearscan.cli.state import state_option
 from workers.commands.options import location, log_json_option
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from smearscan.slide.content import Stamp
     from smearscan.store.state import State
+    from smearscan.store.submit import NewRun
+
+log = logging.getLogger(__name__)
 
 
 @click.command("watch")
@@ -38,11 +44,11 @@ def command(
     With a worksheet a patient is submitted when all slides listed for them are there; without one each file is a
     patient of its own. A slide that is replaced later is submitted again.
     """
+    from smearscan.errors import TransientError
     from smearscan.settings import load_settings
     from smearscan.stages.submission import new_run
     from smearscan.store.claims import ROUTINE, STAT
     from smearscan.store.state import open_state
-    from smearscan.store.submit import submit
     from workers.app import make_app
     from workers.logs import set_up
     from workers.wake import wake
@@ -62,11 +68,17 @@ def command(
         new = new_run(
             submission, settings, preset, laboratory=laboratory, priority=STAT if priority == "stat" else ROUTINE
         )
-        run_id, is_new = opened.database.run(submit, new)
-        if out is not None and is_new:
-            opened.database.run(_write_into, run_id, str(out.absolute() / f"r{run_id}"))
-        wake(app, opened)
+        try:
+            run_id = opened.database.run(submit_into, new, out and out.absolute())
+        except TransientError as error:
+            log.warning("%s", error)
+            watch.forget(submission)  # it is found again at the next look
+            continue
         click.echo(f"run r{run_id}: {len(submission.sources)} slides", err=True)
+        try:
+            wake(app, opened)
+        except TransientError as error:  # the sweeper wakes them when the database is back
+            log.warning("%s", error)
 
 
 def _submitted(opened: State, laboratory: str) -> dict[str, Stamp]:
@@ -85,9 +97,15 @@ def _submitted(opened: State, laboratory: str) -> dict[str, Stamp]:
         return {row.path: row.stamp for row in connection.execute(query) if row.stamp}
 
 
-def _write_into(connection, run_id: int, folder: str) -> None:  # type: ignore[no-untyped-def]
+def submit_into(connection: Connection, new: NewRun, out: Path | None) -> int:
+    """Submit a run whose files go into a folder of its own in `out`: both or neither."""
     from sqlalchemy import update
 
     from smearscan.store.schema import runs
+    from smearscan.store.submit import submit
 
-    connection.execute(update(runs).where(runs.c.id == run_id).values(out=folder))
+    run_id, _ = submit(connection, new)
+    if out is not None:
+        unsaid = (runs.c.id == run_id) & (runs.c.out == "")
+        connection.execute(update(runs).where(unsaid).values(out=str(out / f"r{run_id}")))
+    return run_id
