@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from smearscan.detect import create_detector, detect_image, find_leukocytes, merge_detections
 from smearscan.detect.boxes import whole_box
-from smearscan.errors import ScaleError
-from smearscan.geometry import Box, Mpp
+from smearscan.errors import ScaleError, SlideError
+from smearscan.geometry import Box, Mpp, Size
 from smearscan.records import Detection, Scale
 from smearscan.regions import find_regions
 from smearscan.settings import Settings
 from smearscan.slide import Slide, open_slide
 from smearscan.slide.scale import measure_red_cells, resolve_scale
+from smearscan.slide.shared_scale import Reading, SharedScale, share_scale
 
 #: An image up to this size is searched whole, as a field; a larger one like a scan, tile by tile.
 _FIELD_PX = 40_000_000
+#: Images of one size that are measured at most before they are searched.
+_MOST_MEASURED = 150
+#: And readings of them that are enough.
+_ENOUGH = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +39,17 @@ class Spot:
     score: float
 
 
-def spot_leukocytes(path: Path, settings: Settings, mpp: float | None = None) -> list[Spot]:
+def spot_leukocytes(
+    path: Path, settings: Settings, mpp: float | None = None, shared: Mapping[Size, SharedScale] | None = None
+) -> list[Spot]:
     """Find the leukocytes of one image; it is never refused for want of a scale.
 
     Parameters
     ----------
     mpp
         µm per pixel; without it the file's, else red cells are measured, else several scales are tried.
+    shared
+        What images that came with this one agree on (`shared_scales`); taken unless its own red cells speak against it.
 
     Raises
     ------
@@ -49,20 +61,74 @@ def spot_leukocytes(path: Path, settings: Settings, mpp: float | None = None) ->
         if width * height > _FIELD_PX:
             found = _on_scan(slide, _scan_scale(slide, settings, mpp), settings)
         else:
-            found = _on_field(slide, settings, mpp)
+            found = _on_field(slide, settings, mpp, (shared or {}).get(slide.info.size))
     boxes = sorted(found, key=lambda d: (d.box.y, d.box.x, -d.score))
     return [Spot(str(path), d.box.x, d.box.y, d.box.width, d.box.height, d.score) for d in boxes]
 
 
-def _on_field(slide: Slide, settings: Settings, mpp: float | None) -> list[Detection]:
+def shared_scales(paths: Sequence[Path], settings: Settings) -> dict[Size, SharedScale]:
+    """The scale that images of one size agree on, for those that say none themselves; some of each are measured."""
+    of_size: dict[Size, list[Path]] = {}
+    for path in paths:
+        size = _unscaled_field(path)
+        if size is not None:
+            of_size.setdefault(size, []).append(path)
+    found = {}
+    for size, files in of_size.items():
+        if (shared := share_scale(list(_read_some(files, settings)), settings.scale)) is not None:
+            found[size] = shared
+    return found
+
+
+def _read_some(files: Sequence[Path], settings: Settings) -> Iterator[Reading]:
+    """Readings of images in a fixed mixed order, until there are enough good ones."""
+    n_good = 0
+    for place in np.random.default_rng(0).permutation(len(files))[:_MOST_MEASURED]:
+        reading = _read_scale(files[place], settings)
+        if reading is not None:
+            yield reading
+            n_good += reading.n_red_cells >= settings.scale.min_red_cells
+        if n_good >= _ENOUGH:
+            return
+
+
+def _unscaled_field(path: Path) -> Size | None:
+    try:
+        with open_slide(path) as slide:
+            size = slide.info.size
+            return size if slide.info.mpp is None and size.width * size.height <= _FIELD_PX else None
+    except SlideError:
+        return None  # it fails by name when its turn comes
+
+
+def _read_scale(path: Path, settings: Settings) -> Reading | None:
+    try:
+        with open_slide(path) as slide:
+            return _reading(slide.read(Box(0, 0, *slide.info.size)), settings)
+    except SlideError:
+        return None
+
+
+def _reading(rgb: np.ndarray, settings: Settings) -> Reading | None:
+    measure = measure_red_cells(rgb)
+    if measure is None:
+        return None
+    mpp = settings.scale.red_cell_diameter_um / measure.diameter_px
+    return Reading(mpp, measure.relative_sd, measure.n_red_cells)
+
+
+def _on_field(slide: Slide, settings: Settings, mpp: float | None, shared: SharedScale | None) -> list[Detection]:
     detector = create_detector(settings.detect.detector, settings.detect)
     rgb = slide.read(Box(0, 0, *slide.info.size))
     if mpp is None and slide.info.mpp is not None:
         mpp = slide.info.mpp.mean
     relative_sd = 0.0
-    if mpp is None and (measure := measure_red_cells(rgb)) is not None:
-        mpp = settings.scale.red_cell_diameter_um / measure.diameter_px
-        relative_sd = measure.relative_sd
+    if mpp is None:
+        own = _reading(rgb, settings)
+        if shared is not None and (own is None or shared.agrees_with(own, settings.scale)):
+            mpp = shared.mpp
+        elif own is not None:
+            mpp, relative_sd = own.mpp, own.relative_sd
     found = detect_image(rgb, detector, mpp, relative_sd)
     whole = [Detection(whole_box(b.x, b.y, b.x + b.width, b.y + b.height), score) for b, score in found]
     return merge_detections(whole, settings.detect.merge_iou)

@@ -7,6 +7,7 @@ slide fails only when none is left.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,10 @@ from smearscan.errors import ScaleError, SlideError
 from smearscan.geometry import Mpp, Size
 from smearscan.records import RegionMap, Scale, SlideSource, Tile
 from smearscan.regions import find_regions
-from smearscan.settings import Settings
+from smearscan.settings import ScaleSettings, Settings
 from smearscan.slide import open_slide
 from smearscan.slide.scale import resolve_scale
+from smearscan.slide.shared_scale import Reading, share_scale
 from smearscan.stain import StainSample, sample_stain
 
 #: Tiles whose stain is sampled, all over the slide, and the scale at which they are read: colours, not edges.
@@ -66,6 +68,7 @@ def survey_slide(source: SlideSource, settings: Settings) -> Survey:
     """
     images = [_Image(name, path) for name, path in zip(field_names(source), source.paths, strict=True)]
     notes = [note for image in images for note in _measure(image, source, settings)]
+    notes += _share_scales(images, settings.scale)
     _lend_scales(images)
     fields = tuple(plan for image in images if (plan := _plan(image, settings)) is not None)
     errors = [image.error for image in images if image.error is not None]
@@ -105,6 +108,33 @@ def _measure(image: _Image, source: SlideSource, settings: Settings) -> tuple[st
     except SlideError as error:
         image.error = error
         return ()
+
+
+def _share_scales(images: list[_Image], settings: ScaleSettings) -> list[str]:
+    """Give images of one size the scale that their red cells agree on, but for those whose own say otherwise."""
+    notes = []
+    for size in dict.fromkeys(image.size for image in images):
+        of_size = [image for image in images if image.size == size]
+        measured = [image for image in of_size if image.scale is not None and image.scale.source == "estimated"]
+        shared = share_scale([_reading(image.scale, settings) for image in measured if image.scale], settings)
+        if shared is None:
+            continue
+        notes.append(shared.note)
+        for image in of_size:
+            is_one = image.scale is None and isinstance(image.error, ScaleError)
+            if image in measured and image.scale is not None:
+                is_one = shared.agrees_with(_reading(image.scale, settings), settings)
+            if is_one:
+                sd = math.hypot(shared.relative_sd, settings.between_patient_sd)
+                image.scale = Scale(Mpp(shared.mpp, shared.mpp), "estimated", sd, shared.n_red_cells)
+                image.error = None
+    return notes
+
+
+def _reading(scale: Scale, settings: ScaleSettings) -> Reading:
+    """What red cells said of an image, without the spread between patients that its scale includes."""
+    error = math.sqrt(max(0.0, scale.relative_sd**2 - settings.between_patient_sd**2))
+    return Reading(scale.mpp.mean, error, scale.n_red_cells)
 
 
 def _lend_scales(images: list[_Image]) -> None:

@@ -25,16 +25,17 @@ def command(inputs: tuple[Path, ...], out: Path, mpp: float | None, detector: st
     from smearscan.cli.table import write_rows
     from smearscan.errors import SlideError
     from smearscan.settings import load_settings
-    from smearscan.spotting import Spot, spot_leukocytes
+    from smearscan.spotting import Spot, shared_scales, spot_leukocytes
     from smearscan.submission import list_inputs
 
     settings, paths, rows, n_failed = load_settings(preset), list_inputs(inputs), [], 0
     if detector is not None:
         settings = settings.model_copy(update={"detect": settings.detect.model_copy(update={"detector": detector})})
     with Progress("detecting") as progress:
+        shared = {} if mpp else shared_scales(paths, settings)
         for done, path in enumerate(paths, 1):
             try:
-                rows += spot_leukocytes(path, settings, mpp)
+                rows += spot_leukocytes(path, settings, mpp, shared)
             except SlideError as error:
                 n_failed += 1
                 progress.line(f"failed: {error}")
