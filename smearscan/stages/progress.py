@@ -14,7 +14,11 @@ _SURVEY, _SEARCH, _JUDGE = 0.1, 0.4, 0.5
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """A run in numbers; `fraction` 0 to 1 counts begun slides by their stages."""
+    """A run in numbers; `fraction` 0 to 1 counts begun slides by their stages.
+
+    `n_reported` patients have their page, `n_pageless` never will; `is_unwritten` says that the run's files could not
+    be written.
+    """
 
     state: str
     n_slides: int
@@ -24,11 +28,18 @@ class RunProgress:
     n_patients: int
     n_reported: int
     fraction: float
+    n_pageless: int = 0
+    is_unwritten: bool = False
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come."""
         return self.state != "open"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is over, every slide is done, every patient has a page and the files are where they should be."""
+        return self.state == "done" and not (self.n_failed or self.n_pageless or self.is_unwritten)
 
 
 def run_progress(connection: Connection, run_id: int) -> RunProgress:
@@ -41,6 +52,9 @@ def run_progress(connection: Connection, run_id: int) -> RunProgress:
     patient_states = select(patients.c.state, func.count()).where(patients.c.run_id == run_id)
     reported = {row[0]: int(row[1]) for row in connection.execute(patient_states.group_by(patients.c.state))}
     begun = _begun(connection, run_id)
+    unwritten = select(chunks.c.id).where(
+        chunks.c.run_id == run_id, chunks.c.status == "failed", chunks.c.stage == "export"
+    )
     return RunProgress(
         state=state,
         n_slides=n_slides,
@@ -48,7 +62,9 @@ def run_progress(connection: Connection, run_id: int) -> RunProgress:
         n_failed=n_failed,
         n_cells=sum(n for _, n in by_state.values()),
         n_patients=sum(reported.values()),
-        n_reported=sum(n for name, n in reported.items() if name != "open"),
+        n_reported=reported.get("done", 0),
+        n_pageless=reported.get("failed", 0),
+        is_unwritten=connection.execute(unwritten).first() is not None,
         fraction=(n_done + n_failed + begun) / max(1, n_slides),
     )
 

@@ -10,7 +10,7 @@ from smearscan.stages.progress import RunProgress, run_progress
 from smearscan.stages.table import STAGES
 from smearscan.store.clock import now
 from smearscan.store.runs import Run
-from smearscan.store.schema import chunks, runs, slides, work, workers
+from smearscan.store.schema import chunks, patients, runs, slides, work, workers
 
 #: Seconds that a rate looks back, and after which a worker counts as silent.
 _RATE_S, _SILENT_S = 300.0, 60.0
@@ -49,6 +49,8 @@ class RunStatus:
         Estimate from slides done since the run was submitted; None before the first.
     failures
         The first failed slides, `n_failures_hidden` more.
+    unmade
+        Pages and files that could not be made: (patient, or "" for the run's files, why).
     """
 
     run: Run
@@ -58,6 +60,7 @@ class RunStatus:
     seconds_left: float | None
     failures: tuple[SlideFailure, ...]
     n_failures_hidden: int
+    unmade: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,21 @@ def run_status(connection: Connection, run: Run, most_failures: int = 20) -> Run
         _seconds_left(connection, run, progress),
         failures,
         progress.n_failed - len(failures),
+        _unmade(connection, run.id, most_failures),
     )
+
+
+def _unmade(connection: Connection, run_id: int, at_most: int) -> tuple[tuple[str, str], ...]:
+    query = (
+        select(patients.c.patient_id, chunks.c.trouble)
+        .select_from(chunks)
+        .outerjoin(patients, patients.c.id == chunks.c.patient_row)
+        .where(chunks.c.run_id == run_id, chunks.c.status == "failed", chunks.c.slide_row.is_(None))
+        .order_by(chunks.c.id)
+        .limit(at_most)
+    )
+    # Of a traceback the last line says what it was.
+    return tuple((patient or "", trouble.strip().splitlines()[-1]) for patient, trouble in connection.execute(query))
 
 
 def workers_heard_of(connection: Connection) -> list[WorkerStatus]:

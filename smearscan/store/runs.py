@@ -82,7 +82,7 @@ def cancel(connection: Connection, run_id: int) -> int:
 
 
 def retry(connection: Connection, run_id: int, first_chunk: dict[str, Any], patient_chunk: dict[str, Any]) -> int:
-    """Begin the failed slides of a run again, and their patients; what is done stays done.
+    """Begin the failed slides of a run again, their patients, and pages and files that failed; what is done stays done.
 
     Slides that were refused when they were submitted stay as they are: their submission must be mended.
 
@@ -121,7 +121,17 @@ def retry(connection: Connection, run_id: int, first_chunk: dict[str, Any], pati
         reopened = {"state": "open", "n_open": runs.c.n_open + n_patients, "finished_at": None}
         connection.execute(update(runs).where(runs.c.id == run_id).values(reopened))
         _drop(connection, (chunks.c.run_id == run_id) & (chunks.c.stage == "export"))
+    else:
+        _write_again(connection, run_id, time)
     return len(failed)
+
+
+def _write_again(connection: Connection, run_id: int, time: float) -> None:
+    """Begin the run's files again where they could not be written."""
+    unwritten = (chunks.c.run_id == run_id) & (chunks.c.stage == "export") & (chunks.c.status == "failed")
+    again = {"status": "ready", "ready_at": time, "n_failures": 0, "n_losses": 0}
+    if connection.execute(update(chunks).where(unwritten).values(again)).rowcount:
+        connection.execute(update(runs).where(runs.c.id == run_id).values(state="open", finished_at=None))
 
 
 def _drop(connection: Connection, which: ColumnElement[bool]) -> None:

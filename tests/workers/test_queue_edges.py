@@ -16,10 +16,11 @@ from sqlalchemy.exc import DBAPIError
 from smearscan.errors import SettingsError
 from smearscan.stages import flow
 from smearscan.stages.progress import run_progress
+from smearscan.stages.status import run_status
 from smearscan.stages.table import STAGES
 from smearscan.store.claims import ROUTINE, STAT
 from smearscan.store.database import Database, open_database
-from smearscan.store.runs import cancel, retry
+from smearscan.store.runs import cancel, find_run, retry
 from smearscan.store.schema import chunks, patients, runs, slides
 from smearscan.store.submit import submit
 from smearscan.store.sweep import is_gone, sweep, worker_name
@@ -213,3 +214,19 @@ def test_locks_of_a_host_that_is_cut_off_are_given_up(fresh_postgresql: Callable
     with database.transaction() as connection:
         assert connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one() == "1min"
     database.close()
+
+
+@pytest.mark.parametrize("stage", ["report", "export"])
+def test_a_run_without_a_page_or_its_files_is_not_whole_and_says_why(database: Database, stage: str) -> None:
+    run = submit_night(database, [("a", "A")], out="/nowhere")
+    while (claims := take(database, wanting(run)))[0].stage != stage:
+        for held in claims:
+            database.run(flow.complete, held, pretend(held))
+    database.run(flow.fail, claims[0], "no room", "refused", "Traceback …\nOSError: no room")
+    work_through(database, wanting(run))
+    status = database.run(lambda connection: run_status(connection, find_run(connection, "last")))
+    assert status.progress.state == "done" and not status.progress.n_failed and not status.progress.is_whole
+    assert status.unmade == (("A" if stage == "report" else "", "OSError: no room"),)
+    assert _retry(database, run) == 0
+    work_through(database, wanting(run))
+    assert database.run(run_progress, run).is_whole

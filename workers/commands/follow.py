@@ -21,7 +21,7 @@ def follow(state: State, run_id: int) -> int:
     Returns
     -------
     int
-        0 if every slide succeeded, else 1.
+        0 if every slide succeeded and everything was written, else 1.
     """
     from smearscan.stages.progress import run_progress
 
@@ -35,4 +35,6 @@ def follow(state: State, run_id: int) -> int:
                 break
             time.sleep(_LOOK_S)
     click.echo(f"{progress.state}: {progress.n_done} slides done, {progress.n_failed} failed")
-    return 0 if progress.state == "done" and not progress.n_failed else 1
+    if progress.n_pageless or progress.is_unwritten:
+        click.echo("not every page or file was made: `smearscan status` says which and why", err=True)
+    return 0 if progress.is_whole else 1

@@ -68,6 +68,7 @@ def _lines(status: RunStatus) -> str:
         for stage in status.stages
     ]
     lines += [f"  failed: {failure.slide_id}: {failure.reason}" for failure in status.failures]
+    lines += [f"  not made: {f'page of {patient}' if patient else 'files'}: {why}" for patient, why in status.unmade]
     if status.n_failures_hidden > 0:
         lines.append(f"  and {status.n_failures_hidden} more failed slides, see slides.csv of `smearscan export`")
     return "\n".join(lines)
