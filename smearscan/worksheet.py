@@ -44,6 +44,8 @@ def read_worksheet(worksheet: Path) -> list[WorksheetRow]:
         raise WorksheetError(f"{worksheet} is not UTF-8 text", "save it as CSV UTF-8") from error
     except OSError as error:
         raise WorksheetError(f"{worksheet}: {error.strerror}", "name a worksheet that can be read") from error
+    if "\x00" in text:
+        raise WorksheetError(f"{worksheet} holds null bytes, which no name can", "save it as CSV UTF-8")
     lines = text.splitlines()
     header = lines[0] if lines else ""
     # Spreadsheets in half of Europe write semicolons and call it CSV.

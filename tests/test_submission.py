@@ -94,6 +94,7 @@ def test_semicolons_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
         ("path,patient_id,colour\na.png,P1,red\n", "colour"),
         ("path,patient_id\n", "lists no slide"),
         ("", "no column path"),
+        ("path,patient_id\na\x00.png,P1\n", "null bytes"),
     ],
 )
 def test_a_worksheet_that_cannot_be_used_says_why(tmp_path: Path, text: str, says: str) -> None:
