@@ -20,11 +20,38 @@ MppSource = Literal["metadata", "given", "estimated"]
 
 
 @dataclass(frozen=True, slots=True)
+class SharedScale:
+    """What the red cells of images of one size that came together agree on.
+
+    Attributes
+    ----------
+    mpp
+        µm per pixel.
+    relative_sd
+        Its error by the measurement; that of red cells' size between patients comes on top.
+    spread
+        How far single images lie apart, relative.
+    """
+
+    mpp: float
+    relative_sd: float
+    spread: float
+    n_images: int
+    n_red_cells: int
+
+    @property
+    def note(self) -> str:
+        """What is to be told with the result."""
+        return f"scale measured on {self.n_red_cells} red cells of {self.n_images} images of this size"
+
+
+@dataclass(frozen=True, slots=True)
 class SlideSource:
     """One slide as it was submitted: a scan, or a set of fields of one smear.
 
     `paths` holds one path for a scan or a lone field, several for a slide made of fields;
-    `path` is what the submitter named (a file or a folder).
+    `path` is what the submitter named (a file or a folder); `shared_scale` is what images of the same size that were
+    handed in with it agree on, for images that say nothing of scale themselves.
     """
 
     slide_id: str
@@ -35,6 +62,7 @@ class SlideSource:
     collected: str = ""
     mpp_given: float | None = None
     wbc_10e9_per_l: float | None = None
+    shared_scale: SharedScale | None = None
 
 
 @dataclass(frozen=True, slots=True)

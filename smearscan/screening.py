@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from smearscan.errors import TransientError
+from smearscan.lending import lend_scales
 from smearscan.local import work_off
 from smearscan.report.atomic import make_folder
 from smearscan.settings import Settings
@@ -43,6 +44,7 @@ def screen(
         If the preset asks for something that is not there; found before the first slide is opened.
     """
     make_folder(out / "report")
+    submission = lend_scales(submission, settings)
     run_id, is_new = state.database.run(submit, new_run(submission, settings, preset, is_embedded=True))
     if not is_new:  # what failed the last time may have been mended since
         state.database.run(retry, run_id, STAGES["survey"].chunk(), STAGES["aggregate"].chunk())

@@ -12,19 +12,19 @@ from smearscan.detect import create_detector, detect_image, find_leukocytes, mer
 from smearscan.detect.boxes import whole_box
 from smearscan.errors import ScaleError, SlideError
 from smearscan.geometry import Box, Mpp, Size
-from smearscan.records import Detection, Scale
+from smearscan.records import Detection, Scale, SharedScale
 from smearscan.regions import find_regions
 from smearscan.settings import Settings
 from smearscan.slide import Slide, open_slide
 from smearscan.slide.scale import measure_red_cells, resolve_scale
-from smearscan.slide.shared_scale import Reading, SharedScale, share_scale
+from smearscan.slide.shared_scale import Reading, agrees, share_scale
 
 #: An image up to this size is searched whole, as a field; a larger one like a scan, tile by tile.
 _FIELD_PX = 40_000_000
 #: Images of one size that are measured at most before they are searched.
-_MOST_MEASURED = 150
+_MOST_MEASURED = 60
 #: And readings of them that are enough.
-_ENOUGH = 15
+_ENOUGH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def shared_scales(paths: Sequence[Path], settings: Settings) -> dict[Size, Share
     """The scale that images of one size agree on, for those that say none themselves; some of each are measured."""
     of_size: dict[Size, list[Path]] = {}
     for path in paths:
-        size = _unscaled_field(path)
+        size = field_size(path)
         if size is not None:
             of_size.setdefault(size, []).append(path)
     found = {}
@@ -92,7 +92,8 @@ def _read_some(files: Sequence[Path], settings: Settings) -> Iterator[Reading]:
             return
 
 
-def _unscaled_field(path: Path) -> Size | None:
+def field_size(path: Path) -> Size | None:
+    """Size of a field that says nothing of scale; None for scans, and for what cannot be read."""
     try:
         with open_slide(path) as slide:
             size = slide.info.size
@@ -125,7 +126,7 @@ def _on_field(slide: Slide, settings: Settings, mpp: float | None, shared: Share
     relative_sd = 0.0
     if mpp is None:
         own = _reading(rgb, settings)
-        if shared is not None and (own is None or shared.agrees_with(own, settings.scale)):
+        if shared is not None and (own is None or agrees(shared, own, settings.scale)):
             mpp = shared.mpp
         elif own is not None:
             mpp, relative_sd = own.mpp, own.relative_sd

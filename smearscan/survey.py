@@ -17,12 +17,12 @@ import numpy as np
 
 from smearscan.errors import ScaleError, SlideError
 from smearscan.geometry import Mpp, Size
-from smearscan.records import RegionMap, Scale, SlideSource, Tile
+from smearscan.records import RegionMap, Scale, SharedScale, SlideSource, Tile
 from smearscan.regions import find_regions
 from smearscan.settings import ScaleSettings, Settings
 from smearscan.slide import open_slide
 from smearscan.slide.scale import resolve_scale
-from smearscan.slide.shared_scale import Reading, share_scale
+from smearscan.slide.shared_scale import Reading, agrees, share_scale
 from smearscan.stain import StainSample, sample_stain
 
 #: Tiles whose stain is sampled, all over the slide, and the scale at which they are read: colours, not edges.
@@ -68,7 +68,7 @@ def survey_slide(source: SlideSource, settings: Settings) -> Survey:
     """
     images = [_Image(name, path) for name, path in zip(field_names(source), source.paths, strict=True)]
     notes = [note for image in images for note in _measure(image, source, settings)]
-    notes += _share_scales(images, settings.scale)
+    notes += _share_scales(images, source.shared_scale, settings.scale)
     _lend_scales(images)
     fields = tuple(plan for image in images if (plan := _plan(image, settings)) is not None)
     errors = [image.error for image in images if image.error is not None]
@@ -110,25 +110,31 @@ def _measure(image: _Image, source: SlideSource, settings: Settings) -> tuple[st
         return ()
 
 
-def _share_scales(images: list[_Image], settings: ScaleSettings) -> list[str]:
+def _share_scales(images: list[_Image], lent: SharedScale | None, settings: ScaleSettings) -> list[str]:
     """Give images of one size the scale that their red cells agree on, but for those whose own say otherwise."""
     notes = []
     for size in dict.fromkeys(image.size for image in images):
         of_size = [image for image in images if image.size == size]
-        measured = [image for image in of_size if image.scale is not None and image.scale.source == "estimated"]
-        shared = share_scale([_reading(image.scale, settings) for image in measured if image.scale], settings)
-        if shared is None:
-            continue
-        notes.append(shared.note)
-        for image in of_size:
-            is_one = image.scale is None and isinstance(image.error, ScaleError)
-            if image in measured and image.scale is not None:
-                is_one = shared.agrees_with(_reading(image.scale, settings), settings)
-            if is_one:
-                sd = math.hypot(shared.relative_sd, settings.between_patient_sd)
-                image.scale = Scale(Mpp(shared.mpp, shared.mpp), "estimated", sd, shared.n_red_cells)
-                image.error = None
+        measured = [image.scale for image in of_size if image.scale and image.scale.source == "estimated"]
+        found = share_scale([_reading(scale, settings) for scale in measured], settings)
+        # What the slide's own fields say comes before what other slides of the submission do.
+        shared = found or lent
+        n_taken = sum(_take(image, shared, settings) for image in of_size) if shared is not None else 0
+        if shared is not None and n_taken:
+            notes.append(shared.note)
     return notes
+
+
+def _take(image: _Image, shared: SharedScale, settings: ScaleSettings) -> bool:
+    """Give an image the shared scale, unless its file says one or its own red cells speak against it."""
+    if image.scale is None:
+        is_one = isinstance(image.error, ScaleError)
+    else:
+        is_one = image.scale.source == "estimated" and agrees(shared, _reading(image.scale, settings), settings)
+    if is_one:
+        sd = math.hypot(shared.relative_sd, settings.between_patient_sd)
+        image.scale, image.error = Scale(Mpp(shared.mpp, shared.mpp), "estimated", sd, shared.n_red_cells), None
+    return is_one
 
 
 def _reading(scale: Scale, settings: ScaleSettings) -> Reading:

@@ -20,7 +20,7 @@ LINES = [
     {"judge"},
     {"judgement", "pictures", "ready_made", "spotting"},
     {"pipeline"},
-    {"stages", "evaluate"},
+    {"stages", "evaluate", "lending"},
     {"local", "review", "train", "synth"},
     {"screening"},
     {"cli"},

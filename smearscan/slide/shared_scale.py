@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from smearscan.records import SharedScale
 from smearscan.settings import ScaleSettings
 
 #: Images that must have been measured, and how far they may lie apart (relative, robust standard deviation).
@@ -30,35 +31,10 @@ class Reading:
     n_red_cells: int
 
 
-@dataclass(frozen=True, slots=True)
-class SharedScale:
-    """What images of one size agree on.
-
-    Attributes
-    ----------
-    mpp
-        µm per pixel.
-    relative_sd
-        Its error by the measurement; that of red cells' size between patients comes on top.
-    spread
-        How far single images lie apart, relative.
-    """
-
-    mpp: float
-    relative_sd: float
-    spread: float
-    n_images: int
-    n_red_cells: int
-
-    def agrees_with(self, own: Reading, settings: ScaleSettings) -> bool:
-        """Whether an image's own reading is one of these, as far as one can tell."""
-        error = math.hypot(math.hypot(own.relative_sd, self.spread), settings.between_patient_sd)
-        return abs(math.log(own.mpp / self.mpp)) <= _FAR * error
-
-    @property
-    def note(self) -> str:
-        """What is to be told with the result."""
-        return f"scale measured on {self.n_red_cells} red cells of {self.n_images} images of this size"
+def agrees(shared: SharedScale, own: Reading, settings: ScaleSettings) -> bool:
+    """Whether an image's own reading is one of those that share a scale, as far as one can tell."""
+    error = math.hypot(math.hypot(own.relative_sd, shared.spread), settings.between_patient_sd)
+    return abs(math.log(own.mpp / shared.mpp)) <= _FAR * error
 
 
 def share_scale(readings: Sequence[Reading], settings: ScaleSettings) -> SharedScale | None:

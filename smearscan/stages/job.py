@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from smearscan.errors import OutputError
-from smearscan.records import SlideSource
+from smearscan.records import SharedScale, SlideSource
 from smearscan.settings import Settings
 from smearscan.stages.encode import StoredPlan, load_plan
+from smearscan.store.artefacts import GoneError
 from smearscan.store.claims import Claim
 from smearscan.store.schema import patients, runs, slides
 from smearscan.store.state import State
@@ -47,7 +47,7 @@ class Job:
         if self.state.artefacts.has(key):
             try:
                 return self.state.artefacts.get(key), True
-            except OutputError:  # retention removed it between the two
+            except GoneError:  # retention removed it between the two
                 pass
         data = work()
         self.state.artefacts.put(key, data)
@@ -132,4 +132,6 @@ def read_jobs(state: State, claims: Sequence[Claim]) -> list[Job]:
 
 def read_source(table: Mapping[str, Any]) -> SlideSource:
     """A slide's source from its row."""
-    return SlideSource(**{**table, "paths": tuple(table["paths"])})
+    shared = table.get("shared_scale")
+    scale = SharedScale(**shared) if shared else None
+    return SlideSource(**{**table, "paths": tuple(table["paths"]), "shared_scale": scale})

@@ -52,7 +52,9 @@ def identity(settings: Settings) -> str:
 def survey_key(source: SlideSource, files: dict[str, str], settings: Settings) -> str:
     """Of a slide's plan: whose it is does not matter."""
     parts = [part.model_dump(mode="json") for part in (settings.scale, settings.regions, settings.stain)]
-    return artefact_key("survey", code_digest(), source.path, source.mpp_given, files, parts)
+    return artefact_key(
+        "survey", code_digest(), source.path, [source.mpp_given, repr(source.shared_scale)], files, parts
+    )
 
 
 def search_key(chunk: Chunk, content: str) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smearscan.settings import ScaleSettings
-from smearscan.slide.shared_scale import LEAST_IMAGES, Reading, share_scale
+from smearscan.slide.shared_scale import LEAST_IMAGES, Reading, agrees, share_scale
 
 SETTINGS = ScaleSettings()
 
@@ -38,8 +38,8 @@ def test_too_few_images_or_too_few_red_cells_share_nothing() -> None:
 def test_an_image_of_another_magnification_keeps_its_own_scale() -> None:
     shared = share_scale(_readings(*[0.1] * 6), SETTINGS)
     assert shared is not None
-    assert shared.agrees_with(Reading(0.108, 0.04, 12), SETTINGS)
-    assert not shared.agrees_with(Reading(0.2, 0.04, 12), SETTINGS)
+    assert agrees(shared, Reading(0.108, 0.04, 12), SETTINGS)
+    assert not agrees(shared, Reading(0.2, 0.04, 12), SETTINGS)
 
 
 @given(st.lists(st.floats(-0.1, 0.1), min_size=LEAST_IMAGES, max_size=30), st.floats(0.05, 0.6))

@@ -27,6 +27,7 @@ def command(
     priority: str, laboratory: str, out: Path | None, wait: bool, state: str | None,
 ) -> None:  # fmt: skip
     """Put smears on the queue: INPUTS are files, or folders of files, as for `smearscan screen`."""
+    from smearscan.lending import lend_scales
     from smearscan.settings import load_settings
     from smearscan.stages.submission import new_run
     from smearscan.store.claims import ROUTINE, STAT
@@ -44,8 +45,9 @@ def command(
     where = location(state)
     opened = open_state(where, patience_s=10.0)
     submission = gather([path.absolute() for path in inputs], worksheet and worksheet.absolute(), patient, mpp)
+    settings = load_settings(preset)
     new = new_run(
-        submission, load_settings(preset), preset, laboratory=laboratory,
+        lend_scales(submission, settings), settings, preset, laboratory=laboratory,
         priority=STAT if priority == "stat" else ROUTINE, out=str(out.absolute()) if out else "",
     )  # fmt: skip
     for path, now, before in opened.database.run(renamed_patients, new):

@@ -45,6 +45,7 @@ def command(
     patient of its own. A slide that is replaced later is submitted again.
     """
     from smearscan.errors import TransientError
+    from smearscan.lending import lend_scales
     from smearscan.settings import load_settings
     from smearscan.stages.submission import new_run
     from smearscan.store.claims import ROUTINE, STAT
@@ -66,7 +67,11 @@ def command(
         if submission is None:
             continue
         new = new_run(
-            submission, settings, preset, laboratory=laboratory, priority=STAT if priority == "stat" else ROUTINE
+            lend_scales(submission, settings),
+            settings,
+            preset,
+            laboratory=laboratory,
+            priority=STAT if priority == "stat" else ROUTINE,
         )
         try:
             run_id = opened.database.run(submit_into, new, out and out.absolute())
