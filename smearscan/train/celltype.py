@@ -140,8 +140,8 @@ def train(
     def draw(rng: np.random.Generator) -> Batch:
         batch = rng.choice(len(rows), recipe.batch, p=chances)
         images = torch.from_numpy(pictures[batch]).permute(0, 3, 1, 2)
-        shrinks = np.where(rng.random(recipe.batch) < _WITHOUT_SCALE, to_typical[batch], 1.0)
-        shrinks = torch.from_numpy(shrinks.astype(np.float32))
+        is_unscaled = rng.random(recipe.batch) < _WITHOUT_SCALE
+        shrinks = torch.from_numpy(np.where(is_unscaled, to_typical[batch], 1.0).astype(np.float32))
         near = 3 * recipe.batch // 4
         whitened = torch.cat(
             [restain(images[:near], _NEAR, shrinks[:near]), restain(images[near:], _FAR, shrinks[near:])]
