@@ -21,6 +21,7 @@ from smearscan.settings import Settings
 from smearscan.stages import flow, patient_stages, slide_stages
 from smearscan.stages.job import Job, Product, read_jobs
 from smearscan.stages.keys import identity
+from smearscan.store.artefacts import GoneError
 from smearscan.store.claims import Claim, Wanted, beat, claim
 from smearscan.store.runs import Run, open_runs
 from smearscan.store.schema import DONE, QUARANTINED
@@ -131,6 +132,10 @@ class Worker:
     def _give_up(self, claims: Sequence[Claim], error: SmearscanError) -> None:
         if len(claims) > 1:  # one of them is at fault: each is tried alone
             self._put_back(claims, error, str(error), is_failure=True)
+            return
+        if isinstance(error, GoneError) and self.state.database.run(flow.begin_again, claims[0]):
+            log.warning("what chunk %d (%s) reads was removed: its slide is begun again", claims[0].id, claims[0].stage)
+            self.state.database.run(flow.record_work, claims, self.wanted.worker, 0.0, 0, type(error).__name__)
             return
         log.info("chunk %d (%s) cannot be done: %s", claims[0].id, claims[0].stage, type(error).__name__)
         kind = type(error).__name__ if isinstance(error, SlideError) else "refused"

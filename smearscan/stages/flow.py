@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from smearscan.stages.job import NewChunk, Product
 from smearscan.stages.table import STAGES
@@ -20,6 +20,8 @@ from smearscan.store.text import storable
 
 #: A chunk that may still end.
 _UNENDED = ("ready", "running", "lost")
+#: Times that a slide is begun, at most, because something that it had made is gone.
+_MOST_BEGINNINGS = 4
 
 
 def complete(connection: Connection, claim: Claim, product: Product) -> bool:
@@ -72,6 +74,31 @@ def fail(connection: Connection, claim: Claim, reason: str, error: str, trouble:
         _close_patient(connection, claim.run_id)
     else:
         _end_run(connection, claim.run_id)
+    return True
+
+
+def begin_again(connection: Connection, claim: Claim) -> bool:
+    """What a slide's chunk reads was removed, by retention or by hand: the slide is begun again, so that it is remade.
+
+    Returns
+    -------
+    bool
+        False if it is no chunk of a slide, or its slide was begun too often already.
+    """
+    slide = _lock_slide(connection, claim)
+    if slide is None:
+        return False
+    of_slide = chunks.c.slide_row == slide.id
+    begun = select(func.count()).where(of_slide, chunks.c.stage == "survey")
+    mine = select(chunks.c.status).where(chunks.c.id == claim.id)
+    if connection.execute(mine).scalar_one() not in _UNENDED:
+        return True
+    if connection.execute(begun).scalar_one() >= _MOST_BEGINNINGS:
+        return False
+    connection.execute(update(chunks).where(of_slide).values(status="dropped", output=None, lease_until=None))
+    again = {"state": "waiting", "stamp": None, "n_open": 1}
+    connection.execute(update(slides).where(slides.c.id == slide.id).values(again))
+    _add(connection, claim, [NewChunk("survey", {}, slide.place)])
     return True
 
 

@@ -21,6 +21,10 @@ from smearscan.errors import OutputError, SettingsError, TransientError
 RESULTS = frozenset({"finish", "aggregate", "report"})
 
 
+class GoneError(OutputError):
+    """An artefact that was removed since it was made."""
+
+
 def artefact_key(kind: str, *parts: object) -> str:
     """Name of what a stage makes from its inputs: kind and SHA-256 over everything that decides the bytes."""
     text = json.dumps([kind, *parts], sort_keys=True, separators=(",", ":"), default=str)
@@ -211,8 +215,8 @@ def _remote_errors() -> tuple[type[Exception], ...]:
     return tuple(found)
 
 
-def _gone(path: object) -> OutputError:
-    return OutputError(f"the artefact {path} is gone", "run `smearscan retry`: it is made again")
+def _gone(path: object) -> GoneError:
+    return GoneError(f"the artefact {path} is gone", "run `smearscan retry`: it is made again")
 
 
 def _passing(path: object, error: Exception) -> TransientError:

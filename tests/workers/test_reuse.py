@@ -224,3 +224,24 @@ def test_a_lease_is_renewed_whatever_the_database_said_in_between(
     monkeypatch.setattr(execute, "beat", beat)
     with execute.beating(state, [], 0.03):
         assert twice.wait(10)
+
+
+@pytest.mark.parametrize("is_always", [False, True])
+def test_what_is_removed_under_a_run_is_made_again_but_not_for_ever(state: State, smear: Path, is_always: bool) -> None:
+    settings = _changed(Settings(), "detect", min_score=0.6 if is_always else 0.55)
+    run, _ = state.database.run(submit, new_run(gather([smear]), settings, "test", is_embedded=True))
+    worker = Worker(state, Wanted(worker_name(), QUEUES, patience_s=0.0), embedded_run=run)
+    n_removed = 0
+    while worker.turn():
+        with state.database.transaction() as connection:
+            ready = select(chunks.c.task).where(chunks.c.run_id == run, chunks.c.status == "ready")
+            tasks = connection.execute(ready.where(chunks.c.stage == "classify")).scalars().all()
+        if tasks and (is_always or not n_removed):
+            n_removed += 1
+            for kept in list(state.artefacts.walk()):
+                if kept.key.startswith(("crop-", "classify-")):
+                    state.artefacts.remove(kept.key)
+    progress = state.database.run(run_progress, run)
+    assert progress.state == "done"
+    assert (progress.n_done, progress.n_failed) == ((0, 1) if is_always else (1, 0))
+    assert n_removed >= (4 if is_always else 1)
