@@ -160,7 +160,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> str:
                 f"{found.mean():.3f}{spread} (n = {one['n']}, {float(one['low']):.3f}–{float(one['high']):.3f})"
             )
         lines.append([*cells, str(len(groups[name, "random fifth"])), str(groups[name, "random fifth"][0]["train_s"])])
-    header = ["network", "parameters, M", "random fifth", "unseen blocks", "seeds", "s a run"]
+    header = ["network", "parameters, M", "random fifth", "unseen blocks", "seeds"]
     notes = [
         f"Taleqani, four classes of fields at {SIDE_PX} px, from scratch, {EPOCHS} epochs, Adam {RATE}, batch {BATCH}, "
         "one CPU thread; the same images and steps for all, no epoch chosen",
@@ -170,6 +170,26 @@ def summary(rows: Sequence[dict[str, Any]]) -> str:
     return markdown(header, lines, "The papers' networks within a CPU's means", notes)
 
 
+def merged(tables: Sequence[Path]) -> list[dict[str, Any]]:
+    """Rows of all tables that are there, in the order of the networks and seeds; of one run twice, the first."""
+    found: dict[tuple[str, int, str], dict[str, Any]] = {}
+    for table in tables:
+        if table.exists():
+            for row in csv.DictReader(table.open(newline="")):
+                found.setdefault((row["network"], int(row["seed"]), row["test"]), row)
+    order = [*NETWORKS, *SINGLES, SUM]
+    return [found[key] for key in sorted(found, key=lambda key: (order.index(key[0]), key[1], key[2]))]
+
+
+def write(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write both tables."""
+    with (folder / "paper_networks.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    (folder / "paper_networks.md").write_text(summary(rows), "utf-8")
+
+
 def main() -> None:
     """Run what is not in the CSV yet, the first seeds first."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -177,20 +197,31 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--only", nargs="*", help="networks of the table; without it all")
+    parser.add_argument("--only-seeds", nargs="*", type=int, help="seeds in the order they are run")
+    parser.add_argument("--merge", nargs="*", type=Path, default=[], help="tables of other runs of this script to add")
     given = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     sample_set = load_set("taleqani", given.data)
     parts = parted(sample_set)
+    given.out.mkdir(parents=True, exist_ok=True)
     print({name: len(samples) for name, samples in parts.items()})
     table = given.out / "paper_networks.csv"
-    done: list[dict[str, Any]] = list(csv.DictReader(table.open(newline=""))) if table.exists() else []
+    done = merged([table, *given.merge])
+    if given.merge:
+        write(given.out, done)
+        return
     more = range(1, given.seeds)
     plan = [(name, 0) for name in NETWORKS] + [(name, seed) for seed in more for name in CHEAP]
     plan += [(name, 0) for name in SINGLES]
     plan += [(name, seed) for seed in more for name in NETWORKS if name not in CHEAP]
+    if given.only_seeds:
+        plan = [(name, seed) for seed in given.only_seeds for name, planned in plan if planned == seed]
     held: dict[str, dict[str, Any]] = {}
     for name, seed in plan:
+        if given.only and name not in given.only:
+            continue
         if any(row["network"] == name and int(row["seed"]) == seed for row in done):
             continue
         network, options = {**NETWORKS, **SINGLES}[name]
@@ -206,11 +237,7 @@ def main() -> None:
             joint["parameters_m"] = sum(one["parameters_m"] for one in pair)
             done += rows_of_run(sample_set, parts, SUM, 0, joint, 0.0)
         print(*done[-2:], sep="\n", flush=True)
-        with table.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(done)
-        (given.out / "paper_networks.md").write_text(summary(done), "utf-8")
+        write(given.out, done)
 
 
 if __name__ == "__main__":
