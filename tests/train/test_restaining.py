@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
+import pytest
 import torch
 
 from smearscan.crops.whiten import LEVELS_PER_SD, whiten_cell
@@ -42,6 +45,21 @@ def test_the_same_seed_draws_the_same_augmentation() -> None:
     first, again = Restainer(5)(images, _STRENGTH), Restainer(5)(images, _STRENGTH)
     assert torch.equal(first, again)
     assert not torch.equal(first, Restainer(6)(images, _STRENGTH))
+
+
+def test_a_cell_that_is_to_shrink_shrinks_and_a_cut_rim_leaves_less_of_it() -> None:
+    """Pictures without scale are imitated by size, another's outline by cutting the rim off."""
+    still = Strength(scale=0.0, blur_px=0.0, mix=0.0, gain=0.0, offset=0.0)
+    images = torch.from_numpy(np.stack([_picture()] * 2)).permute(0, 3, 1, 2)
+    outside = Restainer(5)(images, still)[0].min()
+
+    def areas(strength: Strength, shrinks: torch.Tensor | None) -> list[int]:
+        return [int((picture[0] != outside).sum()) for picture in Restainer(5)(images, strength, shrinks)]
+
+    whole, half = areas(still, torch.tensor([1.0, 2.0]))
+    assert half == pytest.approx(whole / 4, rel=0.15)
+    cut = areas(replace(still, rim=1.0), None)
+    assert max(cut) < min(areas(still, None))
 
 
 def test_soft_targets_are_probabilities_that_favour_the_label() -> None:
