@@ -55,8 +55,14 @@ def quiet_ultralytics() -> Iterator[None]:
     """Import ultralytics inside this: no look-up of hosts, no settings in the user's home, no printing.
 
     ultralytics reads these two variables when it is first imported; they are set for that moment only.
-    It also sets OMP_NUM_THREADS, which is put back for the processes that are started later.
+    It also sets OMP_NUM_THREADS, which is put back for the processes that are started later, and replaces Pillow's
+    `Image.open` and `torch.save` by its own for the whole process: the first tries to install a package from the
+    network when it meets a damaged image. Both are put back.
     """
+    import torch
+    from PIL import Image
+
+    opening, saving = Image.open, torch.save
     names = ("YOLO_OFFLINE", "YOLO_CONFIG_DIR", "OMP_NUM_THREADS")
     before = {name: os.environ[name] for name in names if name in os.environ}
     logger = logging.getLogger("ultralytics")
@@ -68,6 +74,7 @@ def quiet_ultralytics() -> Iterator[None]:
             yield
         finally:
             logger.disabled = was_disabled
+            Image.open, torch.save = opening, saving
             for name in names:
                 os.environ.pop(name, None)
             os.environ.update(before)

@@ -50,11 +50,10 @@ def _as_map(features: Tensor) -> Tensor | None:
 
 
 def _attention(model: nn.Module) -> list[nn.Module]:
-    from timm.layers import EcaModule
-
     from smearscan.models.layers.cbam import CBAM
+    from smearscan.models.layers.eca import Eca
 
-    return [module for module in model.modules() if isinstance(module, CBAM | EcaModule)]
+    return [module for module in model.modules() if isinstance(module, CBAM | Eca)]
 
 
 def _recorded(

@@ -128,7 +128,7 @@ class FigureReader:
             database_bytes=_database_bytes(connection),
         )
 
-    def _slides(self, connection: Connection, found: Sequence[Row[Any]], time: float) -> dict[tuple[str, str], int]:
+    def _slides(self, connection: Connection, found: Sequence[Any], time: float) -> dict[tuple[str, str], int]:
         """(state, kind of error) → slides; runs that ended long ago are counted once."""
         settled = {run.id for run in found if run.finished_at is not None and run.finished_at < time - _SETTLED_S}
         for reopened in self._settled_slides.keys() - settled:
@@ -181,7 +181,7 @@ def _waiting(connection: Connection, run_ids: Sequence[int], time: float) -> lis
 
 
 def _oldest_ready(
-    waiting: Sequence[Row[Any]], still_open: Mapping[int, Row[Any]], time: float
+    waiting: Sequence[Row[Any]], still_open: Mapping[int, Any], time: float
 ) -> dict[tuple[str, int], float]:
     ready = (row for row in waiting if row.kind == "ready")
     return _longest(((row.queue, still_open[row.run_id].priority), time - row.since) for row in ready)

@@ -34,6 +34,18 @@ def test_loading_the_detector_prints_nothing_asks_no_host_and_leaves_home_alone(
     assert list(tmp_path.rglob("*ltralytics*")) == []
 
 
+def test_a_damaged_image_installs_nothing_once_the_detector_is_loaded(tmp_path) -> None:
+    """ultralytics replaces Pillow's opener by one that fetches a package when it meets a damaged image."""
+    (tmp_path / "torn.png").write_bytes(b"no image")
+    code = (
+        "from PIL import Image, UnidentifiedImageError\n"
+        "from smearscan.detect.network import build_network\nbuild_network()\n"
+        f"try:\n    Image.open({str(tmp_path / 'torn.png')!r})\n"
+        "except UnidentifiedImageError:\n    raise SystemExit(0)\nraise SystemExit(1)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_importing_the_package_loads_no_network_library() -> None:
     code = "import sys, smearscan.detect; raise SystemExit('torch' in sys.modules or 'ultralytics' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
