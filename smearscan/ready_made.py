@@ -6,13 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from smearscan.common_scale import CommonScale, find_common_scales
 from smearscan.crops import shipped_segmenter
+from smearscan.crops.mask import make_mask
+from smearscan.crops.network import MaskNetPlan
 from smearscan.crops.prepare import native_um_per_px
 from smearscan.crops.readymade import ReadyMade, read_ready_made
 from smearscan.errors import SlideError
 from smearscan.geometry import Box
 from smearscan.judge import load_judge
+from smearscan.records import CellMask, Crop
 from smearscan.settings import Settings
 from smearscan.slide import open_slide
 from smearscan.verdict import Verdict
@@ -53,12 +59,26 @@ def classify_pictures(
         read = [_read(path, um_per_px, cell_um, common.get(path)) for path in part]
         good = [picture for picture in read if isinstance(picture, ReadyMade)]
         judge = load_judge(settings.classify)
-        verdicts = iter(judge.judge([p.crop for p in good], [p.mask for p in good], refuses_coarse=False))
+        small = [shrunk(picture.crop, picture.mask) for picture in good]
+        verdicts = iter(judge.judge([crop for crop, _ in small], [mask for _, mask in small], refuses_coarse=False))
         for path, picture in zip(part, read, strict=True):
             if isinstance(picture, ReadyMade):
                 yield _line(path, picture, next(verdicts), judge.coarsest_um_per_px)
             else:
                 yield CropVerdict(str(path), reason=str(picture))
+
+
+def shrunk(crop: Crop, mask: CellMask) -> tuple[Crop, CellMask]:
+    """A crop and its mask at the resolution of those that the networks were trained on; live cells have it too."""
+    side = MaskNetPlan().side_px
+    um_per_px = crop.um_per_px * crop.pixels.shape[0] / side
+    pixels = cv2.resize(crop.pixels, (side, side), interpolation=cv2.INTER_AREA)
+    cell, nucleus = (_shrunk_mask(part, side) for part in (mask.cell, mask.nucleus))
+    return replace(crop, pixels=pixels, um_per_px=um_per_px), make_mask(cell, nucleus, um_per_px)
+
+
+def _shrunk_mask(mask: np.ndarray, side: int) -> np.ndarray:
+    return cv2.resize(mask.astype(np.uint8) * 255, (side, side), interpolation=cv2.INTER_AREA) > 127
 
 
 def _read(
