@@ -6,11 +6,13 @@ It loses nothing when it is killed: the next `smearscan screen` of the same smea
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 
+from smearscan.errors import PermanentError
 from smearscan.stages import flow
 from smearscan.stages.execute import Worker
 from smearscan.stages.progress import RunProgress, run_progress
@@ -32,6 +34,10 @@ _LOOK_S, _IDLE_S = 0.25, 0.02
 _RECOVER_S = 5.0
 #: Workers that a chunk may lose in `smearscan screen`: most often for want of memory, and then it will again.
 MOST_LOSSES = 3
+#: Deaths a process without anything done in between: a chunk that kills its worker is put aside after fewer.
+_MOST_IDLE_DEATHS = 5
+#: Exit code of a process that refuses the run: its code or weights are not those of the parent any more.
+_REFUSED = 75
 
 
 def start_process() -> None:
@@ -84,15 +90,17 @@ def _work_in_processes(state: State, run_id: int, jobs: int, on_progress: OnProg
         return process
 
     processes = [start() for _ in range(jobs)]
-    said, recovered = None, time.monotonic()
+    said, recovered, n_deaths = None, time.monotonic(), 0
     try:
         while not (progress := _progress(state, run_id)).is_over:
             if progress != said:
                 on_progress(progress)
-                said = progress
+                said, n_deaths = progress, 0
             time.sleep(_LOOK_S)
             for place, process in enumerate(processes):
                 if not process.is_alive():
+                    n_deaths += 1
+                    _give_up_if_hopeless(process.exitcode, n_deaths, jobs)
                     log.error("a worker process died (exit %s) and is replaced", process.exitcode)
                     processes[place] = start()
                     recovered = -_RECOVER_S
@@ -107,6 +115,23 @@ def _work_in_processes(state: State, run_id: int, jobs: int, on_progress: OnProg
             process.join()
 
 
+def _give_up_if_hopeless(exit_code: int | None, n_deaths: int, jobs: int) -> None:
+    """End a screening that no process can work on, instead of starting processes for ever.
+
+    Raises
+    ------
+    PermanentError
+        If they refuse the run, or die one after another without anything done.
+    """
+    if exit_code == _REFUSED:
+        raise PermanentError("smearscan's files changed while it ran", "run it again: it goes on where it stopped")
+    if n_deaths > _MOST_IDLE_DEATHS * jobs:
+        raise PermanentError(
+            f"{n_deaths} worker processes died one after another, nothing done (last exit {exit_code})",
+            "look for the reason above; try --jobs 1",
+        )
+
+
 def _serve(location: Location, run_id: int) -> None:
     start_process()
     state = open_state(location)
@@ -114,6 +139,8 @@ def _serve(location: Location, run_id: int) -> None:
     while _has_parent() and not _progress(state, run_id).is_over:
         while worker.turn() and _has_parent():
             pass
+        if worker.refusals:
+            sys.exit(_REFUSED)
         time.sleep(_IDLE_S)
 
 
