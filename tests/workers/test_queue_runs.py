@@ -99,6 +99,10 @@ def test_a_night_with_a_torn_slide_a_dead_worker_and_an_emptied_redis(
     assert retried.exit_code == 0, retried.output
     assert "1 slides are tried again" in retried.output
     assert night.call("export", "last", "--out", tmp_path / "whole").exit_code == 0
+    resubmitted = night.call("submit", "--worksheet", smears / "w.csv", "--wait", "--out", tmp_path / "again").output
+    assert "r2" in resubmitted
+    twice = night.call("submit", "--worksheet", smears / "w.csv", "--out", tmp_path / "twice")
+    assert "submitted before" in twice.output and (tmp_path / "twice" / "patients.csv").is_file()
     again = night.call("submit", "--worksheet", smears / "w.csv").output
     assert "r2" in again, "a mended file makes another submission"
 

@@ -29,6 +29,8 @@ def command(
     """Put smears on the queue: INPUTS are files, or folders of files, as for `smearscan screen`."""
     from smearscan.lending import lend_scales
     from smearscan.settings import load_settings
+    from smearscan.stages.export import write_run
+    from smearscan.stages.progress import run_progress
     from smearscan.stages.submission import new_run
     from smearscan.store.claims import ROUTINE, STAT
     from smearscan.store.state import open_state
@@ -59,6 +61,8 @@ def command(
     wake(make_app(where), opened)
     said = f"run r{run_id}: {len(new.slides)} slides"
     click.echo(said if is_new else f"{said}, submitted before: nothing is done twice")
+    if out is not None and not is_new and opened.database.run(run_progress, run_id).state == "done":
+        write_run(opened, run_id, out)  # no worker will: its work is done
     if wait:
         sys.exit(follow(opened, run_id))
     sys.exit(1 if any(slide.reason for slide in new.slides) else 0)
