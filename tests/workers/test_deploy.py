@@ -138,8 +138,8 @@ def test_panels_do_not_overlap_and_have_names_and_numbers_of_their_own() -> None
 def _promtool() -> str:
     found = shutil.which("promtool")
     if found is None:
-        # Prometheus is no part of what tests install; its grammar is checked above in any case.
-        pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
+        # Its Debian package would start a server on the developer's machine, so that tests/run does not install it.
+        pytest.skip("no promtool (Debian: apt-get install prometheus): grammar and metric names are checked without it")
     return found
 
 
@@ -211,8 +211,7 @@ def _told_by(name: str, instance: str) -> str:
 @pytest.mark.parametrize("unit", _UNITS, ids=lambda unit: unit.stem)
 def test_systemd_takes_the_units(unit: Path, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
-        # Units are for machines that have it.
-        pytest.skip("systemd-analyze is not installed")
+        pytest.skip("no systemd-analyze: this machine has no systemd, and no use for its units")
     # A program that is here stands for the one that will be.
     text = unit.read_text("utf-8").replace(_PROGRAM, sys.executable)
     name = unit.name.replace("@.", "@0.")
