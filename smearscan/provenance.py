@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from functools import cache
 from importlib import metadata
 
 from smearscan import __version__
@@ -29,7 +30,12 @@ def settings_digest(settings: Settings) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of smearscan, Python and the libraries that touch pixels or probabilities."""
-    found = {"smearscan": __version__, "python": platform.python_version()}
+    return {"smearscan": __version__, "python": platform.python_version(), **_installed()}
+
+
+@cache  # looking them up takes as long as a small patient's page
+def _installed() -> dict[str, str]:
+    found = {}
     for name in _LIBRARIES:
         try:
             found[name] = metadata.version(name)

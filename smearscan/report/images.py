@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -57,30 +58,35 @@ def encode_within(
         How many did not fit, for the report to say so.
     """
     keys = [key for key in order if key in pictures]
+
+    @cache  # of the sample that chose the step nothing is encoded twice
+    def jpeg(key: Key, side: int, quality: int) -> bytes:
+        return encode_jpeg(pictures[key], min(side, max_side), quality)
+
     encoded: dict[Key, str] = {}
-    for side, quality in LADDER[_first_step(pictures, keys, budget, max_side) :]:
-        encoded = _encode_until_full(pictures, keys, budget, min(side, max_side), quality)
+    for side, quality in LADDER[_first_step(jpeg, keys, budget) :]:
+        encoded = _encode_until_full(jpeg, keys, budget, side, quality)
         if len(encoded) == len(keys):
             break
     return encoded, len(keys) - len(encoded)
 
 
-def _first_step(pictures: Mapping[Key, np.ndarray], keys: Sequence[Key], budget: int, max_side: int) -> int:
+def _first_step(jpeg: Callable[[Key, int, int], bytes], keys: Sequence[Key], budget: int) -> int:
     """The step at which a sample says that all will fit: most steps need not be tried in full."""
     sample = keys[:: max(1, len(keys) // _SAMPLE)]
     for step, (side, quality) in enumerate(LADDER):
-        size = sum(len(encode_jpeg(pictures[key], min(side, max_side), quality)) for key in sample)
+        size = sum(len(jpeg(key, side, quality)) for key in sample)
         if size * 4 / 3 * len(keys) <= budget * len(sample):
             return step
     return len(LADDER) - 1
 
 
 def _encode_until_full(
-    pictures: Mapping[Key, np.ndarray], keys: Sequence[Key], budget: int, side: int, quality: int
+    jpeg: Callable[[Key, int, int], bytes], keys: Sequence[Key], budget: int, side: int, quality: int
 ) -> dict[Key, str]:
     encoded = {}
     for key in keys:
-        uri = data_uri(encode_jpeg(pictures[key], side, quality))
+        uri = data_uri(jpeg(key, side, quality))
         budget -= len(uri)
         if budget < 0:
             break
