@@ -1,44 +1,64 @@
 """What the queue costs and gains: against `smearscan screen` on the same cores, in one run.
 
-    python benchmarks/night.py FOLDER [--slides 24] [--stat-behind 200]
+    python benchmarks/night.py FOLDER [--slides 48] [--rounds 3] [--stat-behind 200]
 
-Measures, each from a fresh state: seconds of `screen` and of the queue with as many processes (work only: from the
-first chunk begun to the last done); the fill of the classifiers' batches with many small slides; the work of two
-processes against one; how long a stat slide takes that is submitted behind routine ones, in chunk times.
+Each measurement begins with a fresh state and processes that have loaded nothing: seconds of `screen` and of the
+queue with as many processes (work only: from the first chunk begun to the last done); the fill of the classifiers'
+batches with many small slides; two processes against one, beside what the machine gives to two `screen`s that share
+nothing; how long a stat slide takes that is submitted behind routine ones, in chunk times.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import quantiles
+from statistics import median
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from smearscan.store.location import find_location
 from smearscan.store.schema import runs, work
 from smearscan.store.state import State, open_state
 
+#: What a round gives.
+NAMES = (
+    "queue dearer than screen, 1 process",
+    "queue dearer than screen, 2 processes",
+    "queue, two processes against one",
+    "two screens that share nothing against one",
+    "fill of batches",
+)
 _CLI = [sys.executable, "-m", "smearscan.cli.main"]
 
 
-def draw(folder: Path, n: int) -> Path:
-    """Small slides with a scale, a dozen cells each."""
+def draw(folder: Path, n: int, width: int = 1200, height: int = 900) -> Path:
+    """Slides with a scale, some 28 cells a million pixels."""
     from smearscan.synth import write_smear
 
-    slides = folder / "slides"
-    slides.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for place in range(n):
-        path = slides / f"s{place:03d}.tif"
+        path = folder / f"s{place:03d}.tif"
         if not path.exists():
-            write_smear(path, 1200, 900, 900 + place, mpp=0.2, cells_per_mm2=600.0, layout="field")
-    return slides
+            write_smear(path, width, height, 900 + place, mpp=0.2, cells_per_mm2=600.0, layout="field")
+    return folder
+
+
+def copies(folder: Path, drawn: Path, n: int) -> list[Path]:
+    """Files of the same pictures that are no copies to the queue: each has a byte sequence of its own at its end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    originals = sorted(drawn.glob("*.tif"))
+    paths = [folder / f"c{place:03d}.tif" for place in range(n)]
+    for place, path in enumerate(paths):
+        path.write_bytes(originals[place % len(originals)].read_bytes() + f"copy {place}".encode())
+    return paths
 
 
 @contextmanager
@@ -62,21 +82,23 @@ def submit(state: Path, *arguments: object) -> None:
     )
 
 
-def wait(state: State, n_runs: int) -> None:
-    """Until so many runs are done."""
+def until(state: State, count: Select[Any], n: int) -> None:
+    """Wait until a count has come so far."""
     while True:
         with state.database.transaction() as connection:
-            done = select(func.count()).where(runs.c.state == "done")
-            if connection.execute(done).scalar_one() >= n_runs:
+            if connection.execute(count).scalar_one() >= n:
                 return
-        time.sleep(0.1)
+        time.sleep(0.25)
 
 
-def span(state: State, run: int | None = None) -> float:
+def wait(state: State, n_runs: int) -> None:
+    """Until so many runs are done."""
+    until(state, select(func.count()).where(runs.c.state == "done"), n_runs)
+
+
+def span(state: State) -> float:
     """Seconds from the first piece of work begun to the last done."""
     query = select(func.min(work.c.at - work.c.seconds), func.max(work.c.at))
-    if run is not None:
-        query = query.where(work.c.run_id == run)
     with state.database.transaction() as connection:
         first, last = connection.execute(query).one()
     return float(last - first)
@@ -90,72 +112,100 @@ def fill(state: State) -> float:
     return float(cells) / float(slots)
 
 
-def on_queue(folder: Path, name: str, slides: Path, processes: int) -> tuple[float, float]:
+def on_queue(folder: Path, slides: Path, processes: int) -> tuple[float, float]:
     """Seconds of work and fill of batches for all slides on the queue."""
-    state = folder / name
+    state = fresh(folder / f"queue-{processes}")
     with up(state, processes) as opened:
-        warm_up(state, opened, slides)
-        submit(state, slides, "--laboratory", "measured")
-        wait(opened, 2)
-        return span(opened, 2), fill(opened)
+        submit(state, slides)
+        wait(opened, 1)
+        return span(opened), fill(opened)
 
 
-def warm_up(state: Path, opened: State, slides: Path) -> None:
-    """One slide, so that weights are loaded and libraries are warm."""
-    submit(state, next(iter(sorted(slides.iterdir()))), "--mpp", "0.2")
-    wait(opened, 1)
+def screen(state: Path, slides: Sequence[Path], jobs: int) -> subprocess.Popen[bytes]:
+    """`smearscan screen`, begun."""
+    out = state.parent / f"{state.name}-out"
+    command = [*_CLI, "screen", *map(str, slides), "--state", str(state), "--out", str(out), "--jobs", str(jobs)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def screened(folder: Path, slides: Path, jobs: int) -> float:
     """Seconds of work of `smearscan screen`, by its own log of work."""
-    state = folder / f"screen-{jobs}"
-    command = [*_CLI, "screen", str(slides), "--state", str(state), "--out", str(folder / "out"), "--jobs", str(jobs)]
-    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    state = fresh(folder / f"screen-{jobs}")
+    screen(state, [slides], jobs).wait()
     return span(open_state(find_location(str(state))))
 
 
-def stat_behind(folder: Path, slides: Path, n: int, processes: int) -> tuple[float, float]:
-    """Seconds until a stat slide behind `n` routine ones is reported, and the seconds of a routine chunk."""
-    state = folder / "stat"
-    urgent = sorted(slides.iterdir())[0]
+def apart(folder: Path, slides: Path) -> float:
+    """Seconds of the slower of two screenings at once, half of the slides each, nothing shared: the machine's limit."""
+    files = sorted(slides.glob("*.tif"))
+    states = [fresh(folder / f"apart-{half}") for half in range(2)]
+    processes = [screen(state, files[half::2], 1) for half, state in enumerate(states)]
+    for process in processes:
+        process.wait()
+    return max(span(open_state(find_location(str(state)))) for state in states)
+
+
+def stat_behind(folder: Path, slides: Path, n: int, processes: int) -> tuple[float, float, float]:
+    """A stat slide behind `n` routine ones: seconds until it is begun and reported, and those of a routine chunk.
+
+    The chunk time is the one that nine in ten moments of the routine work fall into at most: what a slide that comes in
+    finds under way. A mean over chunks would be that of the hundreds that only write a line.
+    """
+    routine = copies(folder / "routine", draw(folder / "drawn", 8, 2400, 1800), n)
+    state = fresh(folder / "stat")
     with up(state, processes) as opened:
-        warm_up(state, opened, slides)
-        sheet = folder / "routine.csv"
-        files = sorted(slides.iterdir())[1:]
-        rows = [f"{files[place % len(files)]},P{place}" for place in range(min(n, len(files)))]
-        sheet.write_text("path,patient_id\n" + "\n".join(rows) + "\n", "utf-8")
-        submit(state, "--worksheet", sheet)
-        time.sleep(5)
-        submit(state, urgent, "--priority", "stat", "--mpp", "0.2001")
-        query = select(runs.c.submitted_at, runs.c.finished_at).where(runs.c.id == 3)
-        while True:
-            with opened.database.transaction() as connection:
-                submitted, finished = connection.execute(query).one()
-                times = connection.execute(select(work.c.seconds).where(work.c.run_id == 2)).scalars().all()
-            if finished is not None:
-                return float(finished - submitted), quantiles(times, n=10)[-1]
-            time.sleep(0.05)
+        submit(state, *routine)
+        until(opened, select(func.count()).where(work.c.stage == "classify"), 1)
+        submit(state, sorted(slides.iterdir())[0], "--priority", "stat")
+        until(opened, select(func.count()).where(runs.c.state == "done"), 1)
+        with opened.database.transaction() as connection:
+            stat = runs.c.id == 2
+            submitted, finished = connection.execute(select(runs.c.submitted_at, runs.c.finished_at).where(stat)).one()
+            begun = select(func.min(work.c.at - work.c.seconds)).where(work.c.run_id == 2)
+            waited = connection.execute(begun).scalar_one() - submitted
+            times = sorted(connection.execute(select(work.c.seconds).where(work.c.run_id == 1)).scalars())
+        return float(waited), float(finished - submitted), weighted(times, 0.9)
+
+
+def weighted(times: Sequence[float], share: float) -> float:
+    """The chunk's length below which so large a share of all time is spent."""
+    passed = 0.0
+    for seconds in times:
+        passed += seconds
+        if passed >= share * sum(times):
+            break
+    return seconds
+
+
+def fresh(state: Path) -> Path:
+    """The folder, empty."""
+    shutil.rmtree(state, ignore_errors=True)
+    return state
 
 
 def main() -> None:
-    """Measure and print a table."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--slides", type=int, default=24)
+    parser.add_argument("--slides", type=int, default=48)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--stat-behind", type=int, default=200)
     given = parser.parse_args()
-    slides = draw(given.folder, given.slides)
-    alone, together = screened(given.folder, slides, 1), screened(given.folder, slides, 2)
-    one, _ = on_queue(given.folder, "one", slides, 1)
-    two, filled = on_queue(given.folder, "two", slides, 2)
-    print(f"screen, 1 process: {alone:.1f} s; 2: {together:.1f} s")
-    print(f"queue, 1 process: {one:.1f} s ({one / alone - 1:+.1%}); 2: {two:.1f} s ({two / together - 1:+.1%})")
-    print(f"two processes against one: {one / two:.2f}; fill of batches: {filled:.3f}")
-    many = draw(given.folder / "many", given.stat_behind + 1)
-    seconds, chunk = stat_behind(given.folder, many, given.stat_behind, 2)
-    print(
-        f"stat behind {given.stat_behind} routine slides: {seconds:.2f} s; nine in ten chunks take up to {chunk:.2f} s"
-    )
+    slides = draw(given.folder / "slides", given.slides)
+    rounds: list[tuple[float, ...]] = []
+    for _ in range(given.rounds):
+        alone, together = screened(given.folder, slides, 1), screened(given.folder, slides, 2)
+        limit = apart(given.folder, slides)
+        (one, _fill), (two, filled) = on_queue(given.folder, slides, 1), on_queue(given.folder, slides, 2)
+        rounds.append((one / alone - 1, two / together - 1, one / two, alone / limit, filled))
+        print(
+            f"screen {alone:.1f}, {together:.1f} s; two apart {limit:.1f} s; queue {one:.1f}, {two:.1f} s", flush=True
+        )
+    for name, values in zip(NAMES, zip(*rounds, strict=True), strict=True):
+        print(f"{name}: {median(values):.3f} ({min(values):.3f} to {max(values):.3f}, {len(values)} rounds)")
+    waited, seconds, chunk = stat_behind(given.folder, slides, given.stat_behind, 2)
+    print(f"stat behind {given.stat_behind} routine slides: begun after {waited:.2f} s, reported after {seconds:.2f} s")
+    print(f"a chunk takes {chunk:.2f} s: {seconds / chunk:.2f} chunk times")
 
 
 if __name__ == "__main__":
