@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -51,6 +51,7 @@ class Story:
     n_losses: int = 0
     most_losses: int = 0
     most_deliveries: int = 0
+    #: Between two chunks ended, while database and disk were there.
     longest_silence_s: float = 0.0
     is_clean_stop: bool = False
     same_patients: bool = False
@@ -64,7 +65,7 @@ def draw_slides(folder: Path, real: Path | None) -> Path:
     worksheet = folder / "worksheet.csv"
     if worksheet.exists():
         return worksheet
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for n in range(30):
         name = folder / f"s{n:02d}.{'tif' if n % 3 == 0 else 'png'}"
         if n in (6, 15, 24):
@@ -106,6 +107,7 @@ class Chaos:
         self.random = random.Random(seed)
         self.state, self.server, self.processes = state, server, processes
         self.story = Story(seed, "postgresql" if server else "sqlite")
+        self._outages: list[tuple[float, float]] = []
         self._acts = {0.2: self.empty_redis, 0.35: self.database_away, 0.5: self.fill_disk, 0.65: self.empty_redis}
 
     def run(self, worksheet: Path, reference: Path) -> Story:
@@ -182,8 +184,13 @@ class Chaos:
 
     def database_away(self, up: psutil.Process) -> None:
         """Take the database away for a while: the server stops, or another process locks the file."""
-        threading.Thread(target=self._away).start()
+        threading.Thread(target=self._during_outage, args=(self._away,)).start()
         self.count_kill("database")
+
+    def _during_outage(self, act: Callable[[], None]) -> None:
+        began = time.time()
+        act()
+        self._outages.append((began, time.time()))
 
     def _away(self) -> None:
         if self.server is not None:
@@ -202,7 +209,7 @@ class Chaos:
         if not os.path.ismount(self.state):
             print("the disk was not filled: mounting one needs root", flush=True)
             return
-        threading.Thread(target=self._fill).start()
+        threading.Thread(target=self._during_outage, args=(self._fill,)).start()
         self.count_kill("disk")
 
     def _fill(self) -> None:
@@ -228,7 +235,12 @@ class Chaos:
             counts = select(func.sum(chunks.c.n_losses), func.max(chunks.c.n_losses), func.max(chunks.c.n_deliveries))
             self.story.n_losses, self.story.most_losses, self.story.most_deliveries = connection.execute(counts).one()
             times = list(connection.execute(select(work.c.at).order_by(work.c.at)).scalars())
-        self.story.longest_silence_s = max((b - a for a, b in pairwise(times)), default=0.0)
+        self.story.longest_silence_s = max((self._silence(a, b) for a, b in pairwise(times)), default=0.0)
+
+    def _silence(self, since: float, until: float) -> float:
+        """Seconds between two chunks ended in which database and disk were there."""
+        away = sum(max(0.0, min(end, until) - max(start, since)) for start, end in self._outages)
+        return max(0.0, until - since - away)
 
     def _location(self):  # type: ignore[no-untyped-def]
         from smearscan.store.location import find_location
