@@ -30,8 +30,9 @@ if [ -n "$missing$wanted" ] && [ "$(uname)" = Linux ]; then
   if command -v apt-get >/dev/null 2>&1 && { [ -z "$root" ] || command -v sudo >/dev/null 2>&1; }; then
     echo "installing system packages:$missing$wanted"
     install() { $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }
-    $root apt-get update -qq && install $missing $wanted || { [ -n "$wanted" ] && { [ -z "$missing" ] || install $missing; }; } ||
-      { echo "apt-get could not install:$missing" >&2; exit 1; }
+    $root apt-get update -qq || :  # what it knows already may do
+    [ -z "$missing" ] || install $missing || { echo "apt-get could not install:$missing" >&2; exit 1; }
+    for package in $wanted; do install "$package" || :; done  # each by itself: not every system has them all
   elif [ -n "$missing" ]; then
     echo "please install these system packages first:$missing" >&2; exit 1
   fi

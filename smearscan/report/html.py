@@ -50,10 +50,10 @@ def render_report(patient: PatientResult, run: RunInfo, report_images: ReportIma
     content = build_content(patient, run, settings)
     pictures = _encode(patient, content, report_images)
     cards = [view_card(card, number) for number, card in enumerate(run.model_cards, 1)]
+    line = (content.raw, content.corrected, content.thresholds, content.limit_of_blank, content.denominator)
     drawn = {
-        "number_line": plots.number_line(
-            content.raw, content.corrected, content.thresholds, content.limit_of_blank, content.denominator
-        ),
+        "number_line": plots.number_line(*line),
+        "narrow_number_line": plots.number_line(*line, layout=plots.NARROW),
         "histogram": plots.probability_histogram(content.judged_probabilities),
     }
     subtypes = view_subtypes(report_images.subtypes)

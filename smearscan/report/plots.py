@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from smearscan.records import Interval
@@ -28,43 +29,88 @@ def icon(name: str) -> str:
     return f'<svg class="icon" viewBox="0 0 28 28" aria-hidden="true">{_ICONS[name]}</svg>'
 
 
+@dataclass(frozen=True, slots=True)
+class LineLayout:
+    """Where the parts of a number line stand, in units of its view box.
+
+    `text_half` is half the width of a printed estimate with its interval; `row_step` lies between the two rows. The
+    rows' names stand left of the axis, or with the numbers above it where there is no room.
+    """
+
+    style: str
+    width: float
+    left: float
+    right: float
+    top: float
+    row_step: float
+    text_half: float
+    is_name_above: bool
+
+
+WIDE = LineLayout("number-line", 900, 150, 860, 54, 52, 90, False)
+NARROW = LineLayout("number-line is-narrow", 360, 14, 346, 76, 52, 128, True)
+
+
 def number_line(
-    raw: Interval, corrected: Interval | None, thresholds: tuple[float, float], limit_of_blank: float, denominator: str
+    raw: Interval,
+    corrected: Interval | None,
+    thresholds: tuple[float, float],
+    limit_of_blank: float,
+    denominator: str,
+    layout: LineLayout = WIDE,
 ) -> str:
     """Raw and corrected fraction with their intervals, drawn against the thresholds.
 
     The axis runs from 0 to 100 % and is square-root scaled: the decisions lie at its low end.
     """
-    left, right, top, height = 150.0, 860.0, 54.0, 112.0
+    bottom = layout.top + 112.0
 
     def at(fraction: float) -> float:
-        return left + (right - left) * math.sqrt(min(max(fraction, 0.0), 1.0))
+        return layout.left + (layout.right - layout.left) * math.sqrt(min(max(fraction, 0.0), 1.0))
 
-    work_up, acute = thresholds
-    bottom = top + height
-    zones = [("z0", 0.0, work_up, ""), ("z1", work_up, acute, "work-up"), ("z2", acute, 1.0, "acute-leukaemia range")]
-    parts = [
-        f'<rect class="zone {c}" x="{at(a):.1f}" y="{top:.1f}" width="{at(b) - at(a):.1f}" height="{height:.1f}"/>'
-        + (_text(at(a) + 7, top - 9, f"{name} ≥ {wording.threshold(a)}", "zone-name") if name else "")
-        for c, a, b, name in zones
-    ]
-    parts += [_line(at(t), top - 22, at(t), bottom, "threshold") for t in thresholds]
-    if limit_of_blank < 1:
-        # On a line of its own: it may lie anywhere, also beside a threshold's name.
-        parts.append(_line(at(limit_of_blank), top - 34, at(limit_of_blank), bottom, "blank"))
-        blank = f"limit of blank {wording.percent(limit_of_blank, thresholds)}"
-        parts.append(_text(min(at(limit_of_blank), right - 80), top - 40, blank, "zone-name", "middle"))
+    parts = _zones(at, thresholds, limit_of_blank, layout, bottom)
     for tick in (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0):
         parts.append(_line(at(tick), bottom, at(tick), bottom + 5, "axis"))
         parts.append(_text(at(tick), bottom + 20, f"{100 * tick:g}", "tick", "middle"))
-    parts.append(_line(left, bottom, right, bottom, "axis"))
+    parts.append(_line(layout.left, bottom, layout.right, bottom, "axis"))
     axis = f"blasts, % of {denominator} (square-root scale)"
-    parts.append(_text((left + right) / 2, bottom + 40, axis, "axis-name", "middle"))
-    parts.append(_estimate(raw, at, top + 36, "As counted", "raw", thresholds))
-    parts.append(_estimate(corrected, at, top + 88, "Corrected", "corrected", thresholds))
+    parts.append(_text((layout.left + layout.right) / 2, bottom + 40, axis, "axis-name", "middle"))
+    for row, (value, label) in enumerate(((raw, "As counted"), (corrected, "Corrected"))):
+        parts.append(_estimate(value, at, layout.top + 36 + row * layout.row_step, label, thresholds, layout))
     as_counted, as_corrected = (_spoken(value, thresholds) for value in (raw, corrected))
     spoken = f"Blast fraction as counted {as_counted}; corrected {as_corrected}; of {denominator}."
-    return _svg("number-line", 900, bottom + 48, spoken, parts)
+    return _svg(layout.style, layout.width, bottom + 48, spoken, parts)
+
+
+def _zones(
+    at: Callable[[float], float],
+    thresholds: tuple[float, float],
+    limit_of_blank: float,
+    layout: LineLayout,
+    bottom: float,
+) -> list[str]:
+    """Coloured ranges, thresholds and limit of blank; the names come last, so that no line crosses them."""
+    work_up, acute = thresholds
+    top, height = layout.top, bottom - layout.top
+    zones = [("z0", 0.0, work_up), ("z1", work_up, acute), ("z2", acute, 1.0)]
+    parts = [
+        f'<rect class="zone {c}" x="{at(a):.1f}" y="{top:.1f}" width="{at(b) - at(a):.1f}" height="{height:.1f}"/>'
+        for c, a, b in zones
+    ]
+    # Each name has a line of its own where two do not fit side by side; the limit of blank may lie anywhere.
+    lift = 22 if layout.is_name_above else 0
+    parts += [_line(at(t), top - 22 - up, at(t), bottom, "threshold") for t, up in ((work_up, lift), (acute, 0))]
+    last = "acute" if layout.is_name_above else "acute-leukaemia range"
+    names = [
+        _text(at(work_up) + 7, top - 9 - lift, f"work-up ≥ {wording.threshold(work_up)}", "zone-name"),
+        _text(at(acute) + 7, top - 9, f"{last} ≥ {wording.threshold(acute)}", "zone-name"),
+    ]
+    if limit_of_blank < 1:
+        x, label = at(limit_of_blank), f"limit of blank {wording.percent(limit_of_blank, thresholds)}"
+        parts.append(_line(x, top - 34 - lift, x, bottom, "blank"))
+        centre = min(max(x, 70.0), layout.right - 70)
+        names.append(_text(centre, top - 40 - lift, label, "zone-name", "middle"))
+    return parts + names
 
 
 def class_bar(share: Interval, key: str) -> str:
@@ -116,7 +162,8 @@ def probability_histogram(judged: Sequence[tuple[float, bool]], n_bins: int = 20
         parts.append(_bar(x, bottom - h_other, step, h_other, "other"))
         parts.append(_bar(x, bottom - h_other - h_blast, step, h_blast, "blast"))
         if others + blasts:
-            parts.append(_text(x + step / 2, bottom - h_other - h_blast - 4, str(others + blasts), "tick", "middle"))
+            y = bottom - h_other - h_blast - 4
+            parts.append(_text(x + step / 2, y, str(others + blasts), "tick on-bar", "middle"))
     parts.append(_line(left, bottom, right, bottom, "axis"))
     for tick in (0, 0.25, 0.5, 0.75, 1):
         parts.append(_text(left + (right - left) * tick, bottom + 16, f"{tick:g}", "tick", "middle"))
@@ -144,19 +191,21 @@ def _estimate(
     at: Callable[[float], float],
     y: float,
     label: str,
-    style: str,
     thresholds: tuple[float, float],
+    layout: LineLayout,
 ) -> str:
     if value is None or not _is_drawable(value):
-        return _text(140, y + 5, f"{label}: no number", "row-name", "end")
+        return _row_name(f"{label}: no number", y, layout)
     x, low, high = at(value.estimate), at(value.low), at(value.high)
+    is_raw = label == "As counted"
     mark = (
         f'<circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="7"/>'
-        if style == "raw"
+        if is_raw
         else f'<path class="mark" d="M{x:.1f} {y - 8:.1f}l8 8-8 8-8-8z"/>'
     )
     shown = f"{wording.percent(value.estimate, thresholds)}  ({wording.interval(value.low, value.high, thresholds)})"
-    text_x = min(max(x, at(0.0) + 90), at(1.0) - 90)
+    shown = f"{label} {shown}" if layout.is_name_above else shown
+    text_x = min(max(x, layout.left + layout.text_half), layout.right - layout.text_half)
     whisker = "".join(
         (
             _line(low, y, high, y, "whisker"),
@@ -164,10 +213,17 @@ def _estimate(
             _line(high, y - 6, high, y + 6, "cap"),
         )
     )
+    name = "" if layout.is_name_above else _row_name(label, y, layout)
     return (
-        f'<g class="{style}">{whisker}{mark}{_text(140, y + 5, label, "row-name", "end")}'
+        f'<g class="{"raw" if is_raw else "corrected"}">{whisker}{mark}{name}'
         f"{_text(text_x, y - 14, shown, 'value', 'middle')}</g>"
     )
+
+
+def _row_name(name: str, y: float, layout: LineLayout) -> str:
+    if layout.is_name_above:
+        return _text(layout.left + 4, y - 14, name, "row-name")
+    return _text(layout.left - 10, y + 5, name, "row-name", "end")
 
 
 def _svg(style: str, width: float, height: float, spoken: str, parts: Sequence[str]) -> str:

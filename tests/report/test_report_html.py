@@ -192,7 +192,7 @@ def test_even_noise_on_many_fields_stays_under_ten_megabytes() -> None:
 def test_pictures_that_do_not_fit_are_counted_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html, "_GALLERY_BUDGET", 9_000)
     page = _render()
-    n_shown = sum("loading" in a and "left as it is" not in (a["alt"] or "") for a in _Page(page).of("img"))
+    n_shown = sum("decoding" in a and "left as it is" not in (a["alt"] or "") for a in _Page(page).of("img"))
     assert re.search(r"<strong>\d+ pictures left out", page) and "no picture" in page
     assert 0 < n_shown < sum(_FEW.values())
 

@@ -21,14 +21,19 @@ FRACTION = st.floats(0, 1)
 
 
 @settings(deadline=None, max_examples=60)
-@given(FRACTION, FRACTION, FRACTION, st.sampled_from([0.0, 0.012, 0.3, 1.0, float("nan")]))
+@given(
+    FRACTION,
+    FRACTION,
+    FRACTION,
+    st.sampled_from([0.0, 0.012, 0.3, 1.0, float("nan")]),
+    st.sampled_from([plots.WIDE, plots.NARROW]),
+)
 def test_marks_and_texts_of_the_number_line_stay_inside_it(
-    low: float, middle: float, high: float, blank: float
+    low: float, middle: float, high: float, blank: float, layout: plots.LineLayout
 ) -> None:
     low, middle, high = sorted((low, middle, high))
-    svg = plots.number_line(
-        Interval(middle, low, high), Interval(low, low, high), THRESHOLDS, blank, "counted leukocytes"
-    )
+    raw, corrected = Interval(middle, low, high), Interval(low, low, high)
+    svg = plots.number_line(raw, corrected, THRESHOLDS, blank, "counted leukocytes", layout)
     root = ET.fromstring(svg)
     width = float(root.attrib["viewBox"].split()[2])
     for element in root.iter():

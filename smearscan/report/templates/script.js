@@ -15,7 +15,8 @@
     const dot = document.getElementById(`dot-${number}`);
     if (!dot || maps.scrollHeight <= maps.clientHeight) return;
     const figure = dot.closest("figure");
-    maps.scrollTop = figure.offsetTop - maps.offsetTop - (maps.clientHeight - figure.offsetHeight) / 2;
+    const above = figure.getBoundingClientRect().top - maps.getBoundingClientRect().top;
+    maps.scrollTop += above - (maps.clientHeight - figure.offsetHeight) / 2;
   };
   const show = (value) => {
     for (const card of cards) {
