@@ -124,7 +124,10 @@ def _give_up_if_hopeless(exit_code: int | None, n_deaths: int, jobs: int) -> Non
         If they refuse the run, or die one after another without anything done.
     """
     if exit_code == _REFUSED:
-        raise PermanentError("smearscan's files changed while it ran", "run it again: it goes on where it stopped")
+        raise PermanentError(
+            "smearscan's files changed while it ran, or another kind of machine screens the same with this state",
+            "run it again: it goes on where it stopped",
+        )
     if n_deaths > _MOST_IDLE_DEATHS * jobs:
         raise PermanentError(
             f"{n_deaths} worker processes died one after another, nothing done (last exit {exit_code})",

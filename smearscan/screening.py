@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,13 +15,15 @@ from smearscan.local import work_off
 from smearscan.report.atomic import make_folder
 from smearscan.settings import Settings
 from smearscan.stages.export import Written, write_run
+from smearscan.stages.keys import runtimes
 from smearscan.stages.progress import RunProgress
 from smearscan.stages.retention import Retention, remove_old
 from smearscan.stages.submission import new_run
 from smearscan.stages.table import STAGES
 from smearscan.store.runs import retry
+from smearscan.store.runtimes import foreign
 from smearscan.store.state import State
-from smearscan.store.submit import submit
+from smearscan.store.submit import NewRun, submit
 from smearscan.submission import Submission
 
 log = logging.getLogger(__name__)
@@ -45,7 +50,11 @@ def screen(
     """
     make_folder(out / "report")
     submission = lend_scales(submission, settings)
-    run_id, is_new = state.database.run(submit, new_run(submission, settings, preset, is_embedded=True))
+    new = new_run(submission, settings, preset, is_embedded=True)
+    run_id, is_new = state.database.run(submit, new)
+    if not is_new and (begun := state.database.run(foreign, [run_id], runtimes())):
+        log.warning("r%d was screened with %s, this machine is another: it screens anew", run_id, _listed(begun))
+        run_id, is_new = state.database.run(submit, _of_this_machine(new))
     if not is_new:  # what failed the last time may have been mended since
         state.database.run(retry, run_id, STAGES["survey"].chunk(), STAGES["aggregate"].chunk())
 
@@ -61,3 +70,13 @@ def screen(
     except TransientError as error:  # the results are there: what could not be tidied is tidied the next time
         log.warning("old artefacts were not removed: %s", error)
     return written
+
+
+def _of_this_machine(new: NewRun) -> NewRun:
+    """The same submission as a run of its own for what networks run on here."""
+    digest = hashlib.sha256(json.dumps([new.digest, runtimes()], sort_keys=True).encode())
+    return replace(new, digest=digest.hexdigest())
+
+
+def _listed(begun: dict[tuple[int, str], str]) -> str:
+    return "; ".join(f"{words} ({queue})" for (_, queue), words in begun.items())

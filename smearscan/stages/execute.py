@@ -20,10 +20,11 @@ from smearscan.errors import PermanentError, SlideError, SmearscanError, Transie
 from smearscan.settings import Settings
 from smearscan.stages import flow, patient_stages, slide_stages
 from smearscan.stages.job import Job, Product, read_jobs
-from smearscan.stages.keys import identity
+from smearscan.stages.keys import identity, runtimes
 from smearscan.store.artefacts import GoneError
 from smearscan.store.claims import Claim, Wanted, beat, claim
 from smearscan.store.runs import Run, open_runs
+from smearscan.store.runtimes import foreign
 from smearscan.store.schema import DONE, QUARANTINED
 from smearscan.store.state import State
 
@@ -85,7 +86,8 @@ class Worker:
             If the database is away for longer than may be.
         """
         self._vet_runs()
-        claims = self.state.database.run(claim, replace(self.wanted, takes_routine=self.takes_routine))
+        wanted = replace(self.wanted, takes_routine=self.takes_routine, runtimes=self._runtimes())
+        claims = self.state.database.run(claim, wanted)
         if claims:
             with bound(**_numbers(claims)), beating(self.state, claims, self.wanted.lease_s):
                 self._do(claims)
@@ -152,6 +154,26 @@ class Worker:
         self._vetted_at = time.monotonic()
         mine = [run for run in found if self.embedded_run in (None, run.id) and self._is_ours(run)]
         self.wanted = replace(self.wanted, run_ids=frozenset(run.id for run in mine))
+        self._vet_runtimes(mine)
+
+    def _runtimes(self) -> dict[str, str]:
+        return {queue: words for queue, words in runtimes().items() if queue in self.wanted.queues}
+
+    def _vet_runtimes(self, mine: Sequence[Run]) -> None:
+        """Say once which queues of which runs are left to machines that compute otherwise; `claim` leaves them."""
+        here, names = self._runtimes(), {run.id: run.name for run in mine}
+        left: dict[int, list[str]] = {}
+        for (run_id, queue), there in self.state.database.run(foreign, list(names), here).items():
+            said = f"queue {queue} of run {names[run_id]} is worked on with {there}, and this is {here[queue]}"
+            left.setdefault(run_id, []).append(said)
+        for run_id, said_of_run in left.items():
+            why = "; ".join(said_of_run)
+            if self.refusals.get(run_id) != why:
+                log.error("%s: left to workers that are like it. Start those, or cancel it and submit it again", why)
+            self.refusals[run_id] = why
+        for run in mine:
+            if run.id not in left:
+                self.refusals.pop(run.id, None)
 
     def _is_ours(self, run: Run) -> bool:
         try:

@@ -19,6 +19,7 @@ from smearscan.report.tables import write_tables
 from smearscan.settings import Settings
 from smearscan.stages.results import run_results
 from smearscan.store.runs import as_run
+from smearscan.store.runtimes import runtimes_of
 from smearscan.store.schema import runs
 from smearscan.store.state import State
 from smearscan.timing import add_seconds
@@ -51,9 +52,10 @@ def write_run(state: State, run_id: int, out: Path) -> Written:
     make_folder(out / "report")
     with state.database.transaction() as connection:
         run = as_run(connection.execute(select(runs).where(runs.c.id == run_id)).one())
+        ran_on = runtimes_of(connection, run_id)
     settings = Settings.model_validate(run.settings)
     results = run_results(state, run_id)
-    info = describe_run(settings, run.preset, add_seconds(slide.seconds for slide in results.slides))
+    info = describe_run(settings, run.preset, add_seconds(slide.seconds for slide in results.slides), ran_on)
     write_tables(out, results.patients, results.slides, info)
     names = report_names(patient.patient_id for patient in results.patients)
     paths = {}
@@ -64,10 +66,15 @@ def write_run(state: State, run_id: int, out: Path) -> Written:
     return Written(results.patients, results.slides, paths, out / "report" / "index.html")
 
 
-def describe_run(settings: Settings, preset: str, seconds: Mapping[str, float]) -> RunInfo:
-    """Everything that decides the result: versions, settings, the cards of all packages in use."""
+def describe_run(
+    settings: Settings, preset: str, seconds: Mapping[str, float], ran_on: Mapping[str, str] | None = None
+) -> RunInfo:
+    """Everything that decides the result: versions, settings, the cards of all packages in use.
+
+    What they ran on, queue by queue, is known once the run is over; a page that is made before leaves it out.
+    """
     cards = {name: load_card(name) for name in package_names(settings)}
-    found = versions()
+    found = versions() | {f"networks on {queue}": words for queue, words in sorted((ran_on or {}).items())}
     return RunInfo(
         version=found["smearscan"],
         preset=preset,

@@ -13,6 +13,7 @@ import smearscan
 from smearscan.aggregate import Validation
 from smearscan.cut_cells import asked_inputs, picture_key
 from smearscan.models import load_card
+from smearscan.models.runtime import cpu_runtime, runtime
 from smearscan.pipeline import Chunk, SlidePlan
 from smearscan.provenance import package_names
 from smearscan.records import SlideSource
@@ -49,6 +50,13 @@ def identity(settings: Settings) -> str:
     return _digest([code_digest(), {name: load_card(name).sha256 for name in package_names(settings)}])
 
 
+def runtimes() -> dict[str, str]:
+    """Queue → what its networks run on in this process: detector and masks on the CPU, all others where there is one on
+    the GPU.
+    """
+    return {"cpu": cpu_runtime(), "gpu": runtime(), "io": runtime()}
+
+
 def survey_key(source: SlideSource, files: dict[str, str], settings: Settings) -> str:
     """Of a slide's plan: whose it is does not matter."""
     parts = [part.model_dump(mode="json") for part in (settings.scale, settings.regions, settings.stain)]
@@ -70,7 +78,7 @@ def search_key(chunk: Chunk, content: str) -> str:
         chunk.settings.detect.model_dump(mode="json"),
         weights,
     ]
-    return artefact_key("search", code_digest(), named)
+    return artefact_key("search", code_digest(), cpu_runtime(), named)
 
 
 def gather_key(survey: str, searched: Sequence[str], settings: Settings) -> str:
@@ -85,12 +93,12 @@ def crop_key(chunk: Chunk, content: str, normaliser: dict[str, Any]) -> str:
     scale = chunk.field.scale.mpp
     asked = sorted(picture_key(card) for card in asked_inputs(chunk.settings.classify))
     named = [content, chunk.field.name, [scale.x, scale.y], cells, normaliser, asked, load_card("cellmask").sha256]
-    return artefact_key("crop", code_digest(), named)
+    return artefact_key("crop", code_digest(), cpu_runtime(), named)
 
 
 def classify_key(crop: str, settings: ClassifySettings) -> str:
     """Of the verdicts on cut cells."""
-    return artefact_key("classify", code_digest(), crop, judge_digest(settings))
+    return artefact_key("classify", code_digest(), runtime(), crop, judge_digest(settings))
 
 
 def judge_digest(settings: ClassifySettings) -> str:
@@ -120,7 +128,7 @@ def aggregate_key(patient_id: str, slides: Sequence[object], settings: Settings,
 def report_key(aggregate: str, settings: Settings, preset: str) -> str:
     """Of a patient's page."""
     return artefact_key(
-        "report", code_digest(), aggregate, settings.model_dump(mode="json"), identity(settings), preset
+        "report", code_digest(), runtime(), aggregate, settings.model_dump(mode="json"), identity(settings), preset
     )
 
 

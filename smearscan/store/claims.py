@@ -8,12 +8,13 @@ changes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
 from smearscan.store.clock import now
+from smearscan.store.runtimes import bind, foreign
 from smearscan.store.schema import chunks, laboratories, runs
 
 #: Values of `runs.priority`.
@@ -60,6 +61,8 @@ class Wanted:
         How long a pool that is not full waits while more is on its way.
     most_pending
         Items waiting for a pool beyond which no more are made; keeps crops from outrunning the disk.
+    runtimes
+        Queue → what its networks run on here; runs that others work on with something else are left to those.
     """
 
     worker: str
@@ -70,6 +73,7 @@ class Wanted:
     pool_items: int = 256
     patience_s: float = 1.0
     most_pending: int = 20_000
+    runtimes: Mapping[str, str] = field(default_factory=dict)
 
 
 def claim(connection: Connection, wanted: Wanted) -> list[Claim]:
@@ -78,12 +82,12 @@ def claim(connection: Connection, wanted: Wanted) -> list[Claim]:
     open_runs = _open_runs(connection, wanted)
     first = _first(connection, open_runs, wanted, time, is_pooled=None)
     if first is not None and first.pool:
-        pool = _pool(connection, first, [run.id for run in open_runs], time, wanted.pool_items)
+        pool = _pool(connection, first, [run.id for run in open_runs], time, wanted)
         if not _is_worth_it(connection, pool, first, open_runs, wanted, time):
             other = _first(connection, open_runs, wanted, time, is_pooled=False)
             pool = [other] if other is not None else _after_waiting(connection, pool, open_runs, wanted, time)
-        return [_lease(connection, row, wanted, time) for row in pool]
-    return [] if first is None else [_lease(connection, first, wanted, time)]
+        return _lease_all(connection, pool, wanted, time)
+    return [] if first is None else _lease_all(connection, [first], wanted, time)
 
 
 def beat(connection: Connection, claims: Sequence[Claim], lease_s: float) -> None:
@@ -111,11 +115,14 @@ def _first(
 ) -> Row[Any] | None:
     """The most urgent chunk, of any stage or of those that are (not) pooled."""
     pending = _pending(connection, open_runs)
+    left_alone = foreign(connection, wanted.run_ids, wanted.runtimes)
     for run in open_runs:
         # What is less urgent, cancelled, or left to workers of another version must not keep this run from cutting.
         has_room = sum(n for priority, n in pending.items() if priority <= run.priority) < wanted.most_pending
         found: list[Row[Any]] = []
         for queue in wanted.queues:
+            if (run.id, queue) in left_alone:
+                continue
             query = (
                 select(chunks)
                 .where(chunks.c.run_id == run.id, chunks.c.status == "ready", chunks.c.queue == queue)
@@ -145,8 +152,12 @@ def _pending(connection: Connection, open_runs: Sequence[Row[Any]]) -> dict[int,
     return {int(row[0]): int(row[1]) for row in connection.execute(query)}
 
 
-def _pool(connection: Connection, first: Row[Any], run_ids: Sequence[int], time: float, n_items: int) -> list[Row[Any]]:
-    """Chunks that the same networks judge, of any slide and patient, until there are `n_items`."""
+def _pool(
+    connection: Connection, first: Row[Any], run_ids: Sequence[int], time: float, wanted: Wanted
+) -> list[Row[Any]]:
+    """Chunks that the same networks judge, of any slide and patient, until there are enough items."""
+    left_alone = foreign(connection, run_ids, wanted.runtimes)
+    run_ids = [run_id for run_id in run_ids if (run_id, first.queue) not in left_alone]
     query = (
         select(chunks)
         .where(chunks.c.status == "ready", chunks.c.pool == first.pool, chunks.c.run_id.in_(run_ids))
@@ -159,7 +170,7 @@ def _pool(connection: Connection, first: Row[Any], run_ids: Sequence[int], time:
     urgency = {run_id: place for place, run_id in enumerate(run_ids)}
     taken: list[Row[Any]] = []
     for row in sorted(connection.execute(query), key=lambda row: (urgency[row.run_id], row.id)):
-        if taken and sum(other.n_items for other in taken) + row.n_items > n_items:
+        if taken and sum(other.n_items for other in taken) + row.n_items > wanted.pool_items:
             break
         taken.append(row)
     return taken
@@ -202,6 +213,16 @@ def _after_waiting(
         chunks.c.stage.in_(["survey", "search", "gather", "crop"]),
     )
     return [] if connection.execute(coming.limit(1)).first() is not None else pool
+
+
+def _lease_all(connection: Connection, rows: Sequence[Row[Any]], wanted: Wanted, time: float) -> list[Claim]:
+    """Lease chunks, but those of runs that another has begun just now with other networks' last bits."""
+    ours = {
+        (row.run_id, row.queue): row.queue not in wanted.runtimes
+        or bind(connection, row.run_id, row.queue, wanted.runtimes[row.queue])
+        for row in sorted(rows, key=lambda row: (row.run_id, row.queue))
+    }
+    return [_lease(connection, row, wanted, time) for row in rows if ours[row.run_id, row.queue]]
 
 
 def _lease(connection: Connection, row: Row[Any], wanted: Wanted, time: float) -> Claim:

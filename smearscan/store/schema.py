@@ -62,6 +62,15 @@ runs = Table(
     Column("finished_at", Float),
 )
 
+#: What the networks of a run's queue run on; said by who works on it first. A worker with another leaves it alone.
+runtimes = Table(
+    "runtimes",
+    metadata,
+    Column("run_id", Integer, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("queue", String(8), primary_key=True),
+    Column("runtime", Text, nullable=False),
+)
+
 #: A patient of a run, in the order of submission.
 patients = Table(
     "patients",
