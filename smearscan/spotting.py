@@ -17,13 +17,13 @@ from smearscan.regions import find_regions
 from smearscan.settings import Settings
 from smearscan.slide import Slide, open_slide
 from smearscan.slide.scale import measure_red_cells, resolve_scale
-from smearscan.slide.shared_scale import Reading, agrees, share_scale
+from smearscan.slide.shared_scale import LEAST_CELLS, Reading, agrees, least_cells, share_scale
 
 #: An image up to this size is searched whole, as a field; a larger one like a scan, tile by tile.
 _FIELD_PX = 40_000_000
 #: Images of one size that are measured at most before they are searched.
 _MOST_MEASURED = 60
-#: And readings of them that are enough.
+#: And readings of them that are enough, if they come to twice the red cells that must be.
 _ENOUGH = 8
 
 
@@ -82,13 +82,13 @@ def shared_scales(paths: Sequence[Path], settings: Settings) -> dict[Size, Share
 
 def _read_some(files: Sequence[Path], settings: Settings) -> Iterator[Reading]:
     """Readings of images in a fixed mixed order, until there are enough good ones."""
-    n_good = 0
+    n_good, n_cells = 0, 0
     for place in np.random.default_rng(0).permutation(len(files))[:_MOST_MEASURED]:
         reading = _read_scale(files[place], settings)
-        if reading is not None:
+        if reading is not None and reading.n_red_cells >= LEAST_CELLS:
             yield reading
-            n_good += reading.n_red_cells >= settings.scale.min_red_cells
-        if n_good >= _ENOUGH:
+            n_good, n_cells = n_good + 1, n_cells + reading.n_red_cells
+        if n_good >= _ENOUGH and n_cells >= 2 * least_cells(settings.scale):
             return
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smearscan.settings import ScaleSettings
-from smearscan.slide.shared_scale import LEAST_IMAGES, Reading, agrees, share_scale
+from smearscan.slide.shared_scale import LEAST_CELLS, LEAST_IMAGES, Reading, agrees, share_scale
 
 SETTINGS = ScaleSettings()
 
@@ -32,7 +32,22 @@ def test_two_magnifications_share_nothing() -> None:
 
 def test_too_few_images_or_too_few_red_cells_share_nothing() -> None:
     assert share_scale(_readings(*[0.1] * (LEAST_IMAGES - 1)), SETTINGS) is None
-    assert share_scale(_readings(*[0.1] * 10, n=SETTINGS.min_red_cells - 1), SETTINGS) is None
+    assert share_scale(_readings(*[0.1] * 40, n=LEAST_CELLS - 1), SETTINGS) is None
+    assert share_scale(_readings(*[0.1] * 10, n=LEAST_CELLS), SETTINGS) is None
+
+
+def test_many_close_views_of_a_few_red_cells_do_as_well_as_a_few_wide_ones() -> None:
+    close = share_scale(_readings(*[0.1] * 11, n=LEAST_CELLS), SETTINGS)
+    wide = share_scale(_readings(*[0.1] * LEAST_IMAGES, n=SETTINGS.min_red_cells), SETTINGS)
+    assert close is not None and wide is not None
+    assert close.mpp == pytest.approx(wide.mpp)
+
+
+def test_an_image_weighs_as_many_red_cells_as_it_shows() -> None:
+    readings = [*_readings(0.1, 0.101, 0.102, n=20), *_readings(0.11, 0.11, 0.11, 0.11, n=3)]
+    shared = share_scale(readings, SETTINGS)
+    assert shared is not None
+    assert shared.mpp == pytest.approx(0.101, rel=0.01)
 
 
 def test_an_image_of_another_magnification_keeps_its_own_scale() -> None:
