@@ -6,6 +6,7 @@ It loses nothing when it is killed: the next `smearscan screen` of the same smea
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from smearscan.errors import PermanentError
 from smearscan.stages import flow
 from smearscan.stages.execute import Worker
 from smearscan.stages.progress import RunProgress, run_progress
-from smearscan.stages.table import QUEUES
+from smearscan.stages.table import LIMIT_S, QUEUES
 from smearscan.store.claims import Claim, Wanted
 from smearscan.store.location import Location
 from smearscan.store.schema import chunks
@@ -38,6 +39,8 @@ MOST_LOSSES = 3
 _MOST_IDLE_DEATHS = 5
 #: Exit code of a process that refuses the run: its code or weights are not those of the parent any more.
 _REFUSED = 75
+#: Exit code of a process that ended itself because a piece of work did not.
+_STUCK = 76
 
 
 def start_process() -> None:
@@ -155,7 +158,16 @@ def _has_parent() -> bool:
 
 def _worker(state: State, run_id: int) -> Worker:
     wanted = Wanted(worker_name(), QUEUES, patience_s=0.3)
-    return Worker(state, wanted, embedded_run=run_id)
+    return Worker(state, wanted, embedded_run=run_id, limit_s=LIMIT_S, on_stuck=_end_process)
+
+
+def _end_process() -> None:
+    """End this process from a thread while another hangs: in a read of a share that is gone, no signal would reach it.
+
+    What it had is given back at once; after some losses its slide fails by name.
+    """
+    log.error("this process hangs and ends: is a disk or a share away? Run again: it goes on where it stopped")
+    os._exit(_STUCK)
 
 
 def _progress(state: State, run_id: int) -> RunProgress:
@@ -177,7 +189,7 @@ def fail_lost(state: State, chunk_id: int, most_losses: int) -> None:
     held = Claim(row.id, row.run_id, row.slide_row, row.patient_row, row.stage, row.place, row.n_items,
                  row.n_deliveries, row.task)  # fmt: skip
     reason = (
-        f"{most_losses} worker processes died over one piece of it ({row.stage}), most likely for want of memory. "
-        "Run again with fewer --jobs"
+        f"{most_losses} worker processes died over one piece of it ({row.stage}), most likely for want of memory, "
+        "or it never ended. Run again with fewer --jobs, or look whether it can be read to its end"
     )
     state.database.run(flow.fail, held, reason, "worker_lost")

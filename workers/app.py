@@ -11,11 +11,12 @@ from celery import Celery
 from kombu import Queue
 
 from smearscan.errors import SettingsError, TransientError
-from smearscan.stages.table import QUEUES
+from smearscan.stages.table import LIMIT_S, QUEUES
 from smearscan.store.location import Location
 
-#: Seconds a wake-up may run: chunks take seconds to minutes. A worker that is stuck is killed, and its lease runs out.
-SOFT_LIMIT_S, HARD_LIMIT_S = 1500, 1800
+#: Seconds a wake-up may run: at the first it is told, and what it was at has failed once; at the second it is killed,
+#: for a process that hangs in a system call hears nothing. Its lease is not renewed after the first.
+SOFT_LIMIT_S, HARD_LIMIT_S = int(LIMIT_S), int(LIMIT_S) + 300
 #: Longer than the hard limit, or Redis would hand a message out again while it is worked on.
 VISIBILITY_S = 2 * HARD_LIMIT_S
 #: Bytes that a Unix socket's address may have on any system.

@@ -21,6 +21,7 @@ from smearscan.settings import Settings
 from smearscan.stages import flow, patient_stages, slide_stages
 from smearscan.stages.job import Job, Product, read_jobs
 from smearscan.stages.keys import identity, runtimes
+from smearscan.stages.table import LIMIT_S
 from smearscan.store.artefacts import GoneError
 from smearscan.store.claims import Claim, Wanted, beat, claim
 from smearscan.store.runs import Run, open_runs
@@ -62,6 +63,10 @@ class Worker:
         False outside the night's window: stat work only.
     refusals
         Run id → why its chunks are left alone.
+    limit_s
+        Seconds after which work that has not ended is left to another worker.
+    on_stuck
+        Called then, from another thread than the one that hangs.
     """
 
     state: State
@@ -70,6 +75,8 @@ class Worker:
     most_failures: int = 3
     takes_routine: bool = True
     refusals: dict[int, str] = field(default_factory=dict)
+    limit_s: float = LIMIT_S
+    on_stuck: Callable[[], None] | None = None
     _vetted_at: float = -_VET_EVERY_S
 
     def turn(self) -> int:
@@ -89,7 +96,8 @@ class Worker:
         wanted = replace(self.wanted, takes_routine=self.takes_routine, runtimes=self._runtimes())
         claims = self.state.database.run(claim, wanted)
         if claims:
-            with bound(**_numbers(claims)), beating(self.state, claims, self.wanted.lease_s):
+            lease = beating(self.state, claims, self.wanted.lease_s, self.limit_s, self.on_stuck)
+            with bound(**_numbers(claims)), lease:
                 self._do(claims)
         return len(claims)
 
@@ -209,18 +217,34 @@ def _numbers(claims: Sequence[Claim]) -> dict[str, int | str | tuple[int, ...] |
     return {"stage": claims[0].stage, "slides": tuple(sorted(slides)), "chunks": tuple(held.id for held in claims)}
 
 
+def _stage(claims: Sequence[Claim]) -> str:
+    return claims[0].stage if claims else "nothing"
+
+
 def _make(jobs: Sequence[Job]) -> list[Product]:
     stage = jobs[0].claim.stage
     return slide_stages.classify(jobs) if stage == "classify" else [_STAGES[stage](job) for job in jobs]
 
 
 @contextmanager
-def beating(state: State, claims: Sequence[Claim], lease_s: float) -> Iterator[None]:
-    """Renew a lease while work goes on, from a thread of its own."""
-    over = threading.Event()
+def beating(
+    state: State,
+    claims: Sequence[Claim],
+    lease_s: float,
+    limit_s: float = LIMIT_S,
+    on_stuck: Callable[[], None] | None = None,
+) -> Iterator[None]:
+    """Renew a lease while work goes on, from a thread of its own; work that hangs is not kept from others for ever."""
+    over, until = threading.Event(), time.monotonic() + limit_s
 
     def renew() -> None:
-        while not over.wait(lease_s / 3):
+        while not over.wait(max(0.0, min(lease_s / 3, until - time.monotonic()))):
+            if time.monotonic() >= until:
+                ids = ", ".join(str(held.id) for held in claims)
+                log.error("chunk %s (%s) has not ended in %.0f s: left to another", ids, _stage(claims), limit_s)
+                if on_stuck is not None:
+                    on_stuck()
+                return
             try:
                 with state.database.transaction() as connection:
                     beat(connection, claims, lease_s)

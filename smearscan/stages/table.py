@@ -37,3 +37,5 @@ STAGES = {
     )
 }
 QUEUES = ("cpu", "gpu", "io")
+#: Seconds that a chunk may take, of whatever stage: they take seconds to minutes. One that takes longer hangs.
+LIMIT_S = 1500.0

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from nights import N_SETS, N_TILES, new_night, pretend, submit_night, take, wanting, work_through
@@ -15,15 +16,19 @@ from sqlalchemy.exc import DBAPIError
 
 from smearscan.errors import SettingsError
 from smearscan.stages import flow
+from smearscan.stages.execute import beating
 from smearscan.stages.progress import run_progress
 from smearscan.stages.status import run_status
 from smearscan.stages.table import STAGES
+from smearscan.store.artefacts import open_artefacts
 from smearscan.store.claims import ROUTINE, STAT
 from smearscan.store.database import Database, open_database
+from smearscan.store.location import find_location
 from smearscan.store.runs import cancel, find_run, retry
 from smearscan.store.schema import chunks, patients, runs, slides
+from smearscan.store.state import State
 from smearscan.store.submit import submit
-from smearscan.store.sweep import is_gone, sweep, worker_name
+from smearscan.store.sweep import Swept, is_gone, sweep, worker_name
 
 
 @pytest.fixture
@@ -183,6 +188,27 @@ def test_a_worker_of_another_container_that_bears_this_name_is_not_taken_for_dea
     assert not is_gone(f"{socket.gethostname()}[1]/4000000/1.00")
     host, _, began = worker_name().rsplit("/", 2)
     assert is_gone(f"{host}/4000000/{began}")
+
+
+def test_a_lease_of_work_that_hangs_is_renewed_up_to_a_limit_and_then_runs_out(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = submit_night(database, [("a", "A")])
+    state = State(find_location(str(tmp_path)), database, open_artefacts(str(tmp_path)))
+    hung = take(database, wanting(run, lease_s=0.5))
+    with beating(state, hung, 0.5, limit_s=1.5):
+        time.sleep(1.0)
+        assert database.run(sweep, 20) == [], "renewed so far"
+        given_back: list[Swept] = []
+        end = time.monotonic() + 20
+        while not given_back and time.monotonic() < end:
+            time.sleep(0.1)
+            given_back = database.run(sweep, 20)
+        assert [chunk.chunk_id for chunk in given_back] == [hung[0].id]
+        other = take(database, wanting(run, worker="another/1/0"))
+        assert database.run(flow.complete, other[0], pretend(other[0]))
+    assert not database.run(flow.complete, hung[0], pretend(hung[0])), "what comes late changes nothing"
+    assert f"chunk {hung[0].id} (survey) has not ended in 2 s" in caplog.text
 
 
 @pytest.mark.parametrize("is_final", [True, False])
