@@ -17,9 +17,11 @@ from smearscan.settings import Settings
 from smearscan.stages.export import Written, write_run
 from smearscan.stages.keys import runtimes
 from smearscan.stages.progress import RunProgress
+from smearscan.stages.results import forget_lost
 from smearscan.stages.retention import Retention, remove_old
 from smearscan.stages.submission import new_run
 from smearscan.stages.table import STAGES
+from smearscan.store.guarded import require_marked
 from smearscan.store.runs import retry
 from smearscan.store.runtimes import foreign
 from smearscan.store.state import State
@@ -47,8 +49,11 @@ def screen(
         If `out` cannot be written; tried before the first slide is opened.
     SettingsError, WeightsError
         If the preset asks for something that is not there; found before the first slide is opened.
+    TransientError
+        If the state's artefacts are not where they were: a share that is not mounted.
     """
     make_folder(out / "report")
+    require_marked(state.artefacts, state.database)
     submission = lend_scales(submission, settings)
     new = new_run(submission, settings, preset, is_embedded=True)
     run_id, is_new = state.database.run(submit, new)
@@ -56,6 +61,7 @@ def screen(
         log.warning("r%d was screened with %s, this machine is another: it screens anew", run_id, _listed(begun))
         run_id, is_new = state.database.run(submit, _of_this_machine(new))
     if not is_new:  # what failed the last time may have been mended since
+        forget_lost(state, run_id)
         state.database.run(retry, run_id, STAGES["survey"].chunk(), STAGES["aggregate"].chunk())
 
     def say(progress: RunProgress) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, select, update
 
 from smearscan.records import PatientResult, SlideResult, SlideSource
 from smearscan.stages import encode
 from smearscan.stages.job import read_source
+from smearscan.store.artefacts import GoneError
 from smearscan.store.schema import patients, slides
 from smearscan.store.state import State
 
@@ -66,6 +67,39 @@ def run_results(state: State, run_id: int) -> RunResults:
     ]
     reports = {row.patient_id: row.report for row in patient_rows if row.report}
     return RunResults(tuple(found.values()), tuple(numbers), reports)
+
+
+def forget_lost(state: State, run_id: int) -> int:
+    """Let slides and patients whose results are gone or damaged count as failed, so that `retry` makes them again.
+
+    Returns
+    -------
+    int
+        How many.
+    """
+    with state.database.transaction() as connection:
+        slide_rows = _slide_rows(connection, (slides.c.run_id == run_id) & slides.c.result.is_not(None))
+        patient_rows = connection.execute(select(patients).where(patients.c.run_id == run_id)).all()
+    lost_slides = [row.id for row in slide_rows if _is_lost(state, row.result)]
+    lost_patients = [row.id for row in patient_rows if _is_lost(state, row.result) or _is_lost(state, row.report)]
+    failed = {"state": "failed", "error": "GoneError", "reason": "its record is gone", "result": None}
+    with state.database.transaction() as connection:
+        for row in lost_slides:
+            connection.execute(update(slides).where(slides.c.id == row).values(failed))
+        for row in lost_patients:
+            ended = (patients.c.id == row) & (patients.c.state == "done")
+            connection.execute(update(patients).where(ended).values(state="failed"))
+    return len(lost_slides) + len(lost_patients)
+
+
+def _is_lost(state: State, key: str | None) -> bool:
+    if key is None:
+        return False
+    try:
+        state.artefacts.get(key)
+    except GoneError:
+        return True
+    return False
 
 
 def _slide_rows(connection: Connection, which: object) -> list[Row]:  # type: ignore[type-arg]

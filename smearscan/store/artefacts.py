@@ -19,6 +19,8 @@ from smearscan.errors import OutputError, SettingsError, TransientError
 
 #: Kinds of artefacts that are results: retention never removes them.
 RESULTS = frozenset({"finish", "aggregate", "report"})
+#: Name of the empty file that says that a store is in use: an empty mount point has none.
+MARK = "smearscan-artefacts"
 
 
 class GoneError(OutputError):
@@ -61,6 +63,16 @@ class Artefacts(Protocol):
     def free_bytes(self) -> int | None:
         """Room that is left; None where the store does not say."""
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+
+    def is_marked(self) -> bool:
+        """Whether somebody has used the store; TransientError where it is away."""
+
+    def mark(self) -> None:
+        """Say that somebody uses it."""
+
 
 def open_artefacts(url: str) -> Artefacts:
     """Open a folder by its path, or any store by an fsspec address such as ``s3://bucket/folder``.
@@ -91,6 +103,9 @@ class FolderArtefacts:
 
     def put(self, key: str, data: bytes) -> None:
         path = self._path(key)
+        self._write(path, data)
+
+    def _write(self, path: Path, data: bytes) -> None:
         beside = path.with_name(f".{secrets.token_hex(8)}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +129,20 @@ class FolderArtefacts:
             raise _passing(path, error) from error
 
     def has(self, key: str) -> bool:
-        path = self._path(key)
+        return self._is_there(self._path(key))
+
+    def is_marked(self) -> bool:
+        return self._is_there(self._root / MARK)
+
+    def mark(self) -> None:
+        self._write(self._root / MARK, b"")
+
+    @property
+    def place(self) -> str:
+        return str(self._root)
+
+    @staticmethod
+    def _is_there(path: Path) -> bool:
         try:
             path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -170,10 +198,24 @@ class RemoteArtefacts:
                 raise _gone(path) from error
 
     def has(self, key: str) -> bool:
+        return self._is_there(self._path(key))
+
+    def is_marked(self) -> bool:
+        return self._is_there(f"{self._root}/{MARK}")
+
+    def mark(self) -> None:
+        with _named(self.place):
+            self._fs.pipe_file(f"{self._root}/{MARK}", b"")
+
+    @property
+    def place(self) -> str:
+        return str(self._fs.unstrip_protocol(self._root))
+
+    def _is_there(self, path: str) -> bool:
         # Listings are cached; another worker may have written since.
         self._fs.invalidate_cache()
-        with _named(self._path(key)):
-            return bool(self._fs.exists(self._path(key)))
+        with _named(path):
+            return bool(self._fs.exists(path))
 
     def remove(self, key: str) -> None:
         if self.has(key):
@@ -185,6 +227,8 @@ class RemoteArtefacts:
         with _named(self._root):
             everything = self._fs.find(self._root, detail=True) if self._fs.exists(self._root) else {}
         for path, found in everything.items():
+            if path.rsplit("/", 1)[-1] == MARK:
+                continue
             when = found.get("LastModified") or found.get("mtime") or found.get("created") or 0.0
             yield Kept(path.rsplit("/", 1)[-1], found["size"], getattr(when, "timestamp", lambda w=when: float(w))())
 

@@ -64,7 +64,7 @@ class Database:
                 yield connection
         except DBAPIError as error:
             if is_passing(error):
-                raise TransientError(f"the database is away: {_first_line(error)}", "it is tried again") from error
+                raise _passing(error) from error
             raise
 
     def run(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
@@ -88,6 +88,13 @@ class Database:
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()
+
+
+def _passing(error: DBAPIError) -> TransientError:
+    line = _first_line(error)
+    if "disk is full" in line:
+        return TransientError("the disk that the state's database is on is full", "free some space and run again")
+    return TransientError(f"the database is away: {line}", "it is tried again")
 
 
 def is_passing(error: DBAPIError) -> bool:

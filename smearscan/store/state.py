@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from smearscan.store.artefacts import Artefacts, open_artefacts
 from smearscan.store.database import PATIENCE_S, Database, open_database
+from smearscan.store.guarded import GuardedArtefacts
 from smearscan.store.location import Location
 
 
@@ -26,4 +27,5 @@ def open_state(location: Location, patience_s: float = PATIENCE_S) -> State:
     SettingsError, TransientError
         If an address is wrong, or what it names is away.
     """
-    return State(location, open_database(location.database, patience_s=patience_s), open_artefacts(location.artefacts))
+    database = open_database(location.database, patience_s=patience_s)
+    return State(location, database, GuardedArtefacts(open_artefacts(location.artefacts), database))

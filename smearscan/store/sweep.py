@@ -98,3 +98,12 @@ def lost_chunks(connection: Connection, run_id: int | None = None) -> list[int]:
     """Chunks marked ``lost``: their slides are to fail."""
     query = select(chunks.c.id).where(chunks.c.status == "lost")
     return list(connection.execute(query if run_id is None else query.where(chunks.c.run_id == run_id)).scalars())
+
+
+def waits_for(connection: Connection, run_id: int) -> str:
+    """What a run waits for that was to pass, such as room on a disk; empty while any of it is being worked on."""
+    of_run = select(chunks.c.trouble).where(chunks.c.run_id == run_id)
+    if connection.execute(of_run.where(chunks.c.status == "running").limit(1)).first() is not None:
+        return ""
+    waiting = of_run.where(chunks.c.status == "ready", chunks.c.n_failures == 0, chunks.c.trouble != "")
+    return connection.execute(waiting.order_by(chunks.c.id).limit(1)).scalar() or ""

@@ -20,6 +20,7 @@ from sqlalchemy import event
 import workers.surroundings
 from smearscan.stages import flow
 from smearscan.stages.job import NewChunk
+from smearscan.store import guarded
 from smearscan.store.database import Database
 from smearscan.store.location import Location
 from smearscan.store.reading import open_reader
@@ -162,15 +163,15 @@ def test_an_address_without_a_broker_tells_of_none(reader: Database, night: Stat
 def test_artefacts_are_added_up_by_kind_beside_the_scrape(night: State, reader: Database) -> None:
     for kind, n in (("crop", 1000), ("crop", 500), ("finish", 10)):
         night.artefacts.put(f"{kind}-{n:048x}", bytes(n))
-    sums = add_up(night.artefacts)
-    assert sums.counts == {"crop": 2, "finish": 1} and sums.n_bytes == {"crop": 1500, "finish": 10}
+    sums, seal = add_up(night.artefacts), len(guarded.seal(b""))
+    assert sums.counts == {"crop": 2, "finish": 1} and sums.n_bytes == {"crop": 1500 + 2 * seal, "finish": 10 + seal}
     watch = ArtefactWatch(night.artefacts)
     registry = make_registry(night.location, reader, watch)
     assert ("smearscan_artefact_bytes", (("kind", "crop"),)) not in _scrape(registry)
     watch.start()
     watch.stop()
     scrape = _scrape(registry)
-    assert _value(scrape, "smearscan_artefact_bytes", kind="crop") == 1500
+    assert _value(scrape, "smearscan_artefact_bytes", kind="crop") == 1500 + 2 * seal
     assert _value(scrape, "smearscan_artefacts", kind="finish") == 1
     assert _value(scrape, "smearscan_artefact_free_bytes") > 0
 

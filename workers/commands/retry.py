@@ -16,6 +16,7 @@ from workers.commands.options import location
 @state_option
 def command(run: str, wait: bool, state: str | None) -> None:
     """Try the failed and quarantined slides of a run again, and those alone; RUN is its name, or `last`."""
+    from smearscan.stages.results import forget_lost
     from smearscan.stages.table import STAGES
     from smearscan.store.runs import find_run, retry
     from smearscan.store.state import open_state
@@ -26,6 +27,7 @@ def command(run: str, wait: bool, state: str | None) -> None:
     where = location(state)
     opened = open_state(where, patience_s=10.0)
     found = opened.database.run(find_run, run)
+    forget_lost(opened, found.id)
     n = opened.database.run(retry, found.id, STAGES["survey"].chunk(), STAGES["aggregate"].chunk())
     click.echo(f"run {found.name}: {n} slides are tried again")
     wake(make_app(where), opened)

@@ -27,6 +27,7 @@ def command(
 ) -> None:  # fmt: skip
     """Work on the chunks of a queue until told to stop."""
     from smearscan.local import start_process
+    from smearscan.store.guarded import require_marked
     from smearscan.store.state import open_state
     from workers.app import await_broker, make_app
     from workers.logs import set_up
@@ -35,7 +36,9 @@ def command(
 
     set_up(log_json)
     where = location(state)
-    open_state(where, patience_s=5.0).database.close()  # says now what is wrong with it; each process opens its own
+    opened = open_state(where, patience_s=5.0)  # says now what is wrong with it; each process opens its own
+    require_marked(opened.artefacts, opened.database)
+    opened.database.close()
     served = queues or _QUEUES
     # Libraries are imported before the fork: a process that replaces a dead one is at work at once, and all of them
     # share the memory. Nothing is computed here, and no GPU is touched.
