@@ -1,6 +1,6 @@
 """A state's artefacts: each with its checksum, in a store that is known by a mark.
 
-So a damaged artefact never becomes a wrong result, and a share that is not mounted is not taken for one that was emptied.
+So a damaged artefact never becomes a wrong result, and a share that is not mounted is not taken for an empty one.
 """
 
 from __future__ import annotations
