@@ -13,16 +13,17 @@ from collections.abc import Callable
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 
-from smearscan.errors import PermanentError
+from smearscan.errors import PermanentError, TransientError
 from smearscan.stages import flow
 from smearscan.stages.execute import Worker
 from smearscan.stages.progress import RunProgress, run_progress
 from smearscan.stages.table import LIMIT_S, QUEUES
 from smearscan.store.claims import Claim, Wanted
+from smearscan.store.database import PATIENCE_S
 from smearscan.store.location import Location
 from smearscan.store.schema import chunks
 from smearscan.store.state import State, open_state
-from smearscan.store.sweep import lost_chunks, sweep, worker_name
+from smearscan.store.sweep import lost_chunks, sweep, waits_for, worker_name
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ OnProgress = Callable[[RunProgress], None]
 _LOOK_S, _IDLE_S = 0.25, 0.02
 #: Seconds between looks for work that others than our own processes lost: another `smearscan screen` of the same run.
 _RECOVER_S = 5.0
+#: Seconds without any progress after which trouble that was to pass ends `smearscan screen`.
+_PATIENCE_S = PATIENCE_S
 #: Workers that a chunk may lose in `smearscan screen`: most often for want of memory, and then it will again.
 MOST_LOSSES = 3
 #: Deaths a process without anything done in between: a chunk that kills its worker is put aside after fewer.
@@ -70,7 +73,7 @@ def work_off(state: State, run_id: int, jobs: int, on_progress: OnProgress) -> N
 def _work_here(state: State, run_id: int, on_progress: OnProgress) -> None:
     start_process()
     worker = _worker(state, run_id)
-    said = 0.0
+    said, patience = 0.0, _Patience(state, run_id)
     while True:
         did = worker.turn()
         if time.monotonic() - said > _LOOK_S or not did:
@@ -78,6 +81,7 @@ def _work_here(state: State, run_id: int, on_progress: OnProgress) -> None:
             on_progress(progress)
             if progress.is_over:
                 return
+            patience.look(progress)
         if not did:
             time.sleep(_IDLE_S)
             _recover(state, run_id)
@@ -93,12 +97,13 @@ def _work_in_processes(state: State, run_id: int, jobs: int, on_progress: OnProg
         return process
 
     processes = [start() for _ in range(jobs)]
-    said, recovered, n_deaths = None, time.monotonic(), 0
+    said, recovered, n_deaths, patience = None, time.monotonic(), 0, _Patience(state, run_id)
     try:
         while not (progress := _progress(state, run_id)).is_over:
             if progress != said:
                 on_progress(progress)
                 said, n_deaths = progress, 0
+            patience.look(progress)
             time.sleep(_LOOK_S)
             for place, process in enumerate(processes):
                 if not process.is_alive():
@@ -116,6 +121,34 @@ def _work_in_processes(state: State, run_id: int, jobs: int, on_progress: OnProg
             process.terminate()
         for process in processes:
             process.join()
+
+
+class _Patience:
+    """Ends a screening that only waits for what does not pass, such as a disk that stays full; a person sees why.
+
+    The queue waits on: at night nobody sees it, and in the morning there may be room.
+    """
+
+    def __init__(self, state: State, run_id: int) -> None:
+        self._state, self._run_id = state, run_id
+        self._seen: RunProgress | None = None
+        self._since = time.monotonic()
+
+    def look(self, progress: RunProgress) -> None:
+        """Note how far it is.
+
+        Raises
+        ------
+        TransientError
+            If nothing went on for a while, nothing is being done, and a chunk waits to be tried again.
+        """
+        if progress != self._seen:
+            self._seen, self._since = progress, time.monotonic()
+        elif time.monotonic() - self._since > _PATIENCE_S:
+            self._since = time.monotonic()
+            if trouble := self._state.database.run(waits_for, self._run_id):
+                what = trouble.removesuffix("; it is tried again")
+                raise TransientError(what, "Then run the same again: it goes on where it stopped")
 
 
 def _give_up_if_hopeless(exit_code: int | None, n_deaths: int, jobs: int) -> None:

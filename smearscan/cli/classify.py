@@ -11,7 +11,7 @@ from smearscan.cli.progress import Progress
 
 
 @click.command("classify")
-@click.argument("crops", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("crops", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="CSV: path,cell_class,blast_probability,…")
 @click.option("--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel of the images.")
 @click.option(
@@ -23,13 +23,14 @@ from smearscan.cli.progress import Progress
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
 def command(crops: tuple[Path, ...], out: Path, mpp: float | None, cell_um: float | None, preset: str) -> None:
     """Judge images of single cells, on black or with background; CROPS are images, or folders of images."""
-    from smearscan.cli.table import write_rows
+    from smearscan.cli.table import expect_place, write_rows
     from smearscan.ready_made import CropVerdict, classify_pictures
     from smearscan.settings import load_settings
     from smearscan.submission import list_inputs
 
     if mpp is not None and cell_um is not None:
         raise click.UsageError("--mpp and --cell-um both give the scale: use one")
+    expect_place(out)
     settings, paths, rows = load_settings(preset), list_inputs(crops), []
     with Progress("classifying") as progress:
         for row in classify_pictures(paths, settings, mpp, cell_um):

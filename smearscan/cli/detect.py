@@ -11,7 +11,7 @@ from smearscan.cli.progress import Progress
 
 
 @click.command("detect")
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="CSV: path,x_px,y_px,width_px,height_px,score"
 )
@@ -22,12 +22,13 @@ from smearscan.cli.progress import Progress
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
 def command(inputs: tuple[Path, ...], out: Path, mpp: float | None, detector: str | None, preset: str) -> None:
     """Find leukocytes: INPUTS are files, or folders of files; boxes are in pixels of level 0."""
-    from smearscan.cli.table import write_rows
+    from smearscan.cli.table import expect_place, write_rows
     from smearscan.errors import SlideError
     from smearscan.settings import load_settings
     from smearscan.spotting import Spot, shared_scales, spot_leukocytes
     from smearscan.submission import list_inputs
 
+    expect_place(out)
     settings, paths, rows, n_failed = load_settings(preset), list_inputs(inputs), [], 0
     if detector is not None:
         settings = settings.model_copy(update={"detect": settings.detect.model_copy(update={"detector": detector})})

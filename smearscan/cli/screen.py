@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("screen")
-@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path, readable=False))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the report and the tables.")
 @click.option("--worksheet", type=click.Path(path_type=Path), help="CSV that names the patient of each slide.")
 @click.option("--patient", metavar="ID", help="All inputs are slides of this patient.")

@@ -9,10 +9,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from smearscan.errors import OutputError
 from smearscan.report.atomic import make_folder, write_bytes
 
 #: Decimals of what is no whole number: finer than anything measured here.
 _DECIMALS = 6
+
+
+def expect_place(path: Path) -> None:
+    """Find out before the work whether a table can be written.
+
+    Raises
+    ------
+    OutputError, TransientError
+        If its folder may not be written, or it is a folder itself.
+    """
+    make_folder(path.parent)
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder", "name a file for --out")
 
 
 def write_rows(path: Path, kind: type[Any], rows: Sequence[Any]) -> None:
@@ -27,7 +41,7 @@ def write_rows(path: Path, kind: type[Any], rows: Sequence[Any]) -> None:
     table = csv.writer(text, lineterminator="\n")
     table.writerow([field.name for field in dataclasses.fields(kind)])
     table.writerows([_text(value) for value in dataclasses.astuple(row)] for row in rows)
-    make_folder(path.parent)
+    expect_place(path)
     write_bytes(path, text.getvalue().encode("utf-8", "backslashreplace"))
 
 

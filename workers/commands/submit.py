@@ -12,7 +12,7 @@ from workers.commands.options import location
 
 
 @click.command("submit")
-@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path, readable=False))
 @click.option("--worksheet", type=click.Path(path_type=Path), help="CSV that names the patient of each slide.")
 @click.option("--patient", metavar="ID", help="All inputs are slides of this patient.")
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
