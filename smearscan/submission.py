@@ -17,10 +17,11 @@ from smearscan.worksheet import WorksheetRow, read_worksheet
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A slide that cannot be screened, and why."""
+    """A slide that cannot be screened, and why; `is_repeated` where it is there already, under the same patient."""
 
     source: SlideSource
     reason: str
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +108,14 @@ def _from_rows(rows: Sequence[WorksheetRow], files: Sequence[Path]) -> Submissio
         reason = row.problem or _why_absent(row.path)
         if not reason and len(patients[row.path.resolve()]) > 1:
             reason = f"{row.path}: listed under several patients. Keep the one it belongs to"
-        elif not reason and seen[row.path.resolve()] > 1:
+        is_repeated = not reason and seen[row.path.resolve()] > 1
+        if is_repeated:
             reason = f"{row.path}: listed twice (line {row.line}), counted once. Remove the second line"
         if not reason and row.path.is_dir():
             images = list_images(row.path)
             source = replace(source, paths=tuple(str(image) for image in images))
             reason = "" if images else f"{row.path}: no image in this folder. A folder is one slide made of fields"
-        rejected.append(Rejected(source, reason)) if reason else sources.append(source)
+        rejected.append(Rejected(source, reason, is_repeated)) if reason else sources.append(source)
     for file in strangers:
         name = next(names)
         source = SlideSource(name, name, str(file), (str(file),))

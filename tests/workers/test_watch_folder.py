@@ -116,8 +116,88 @@ def test_a_worksheet_with_a_typo_stops_nothing_and_is_said_once(
     sheet = tmp_path / "w.csv"
     sheet.write_text("path,patient\na.tif,P1\n")
     watch = _watch(tmp_path, clock, sheet)
-    assert _names(watch) == _names(watch) == []
+    for clock.now in (0, 40, 80):
+        assert _names(watch) == []
     assert caplog.text.count("has no column") == 1
+
+
+def test_a_worksheet_that_is_half_saved_names_nobody(tmp_path: Path, clock: _Clock) -> None:
+    sheet = tmp_path / "w.csv"
+    _scans(tmp_path, "a")
+    sheet.write_text("path,patient_id\na.tif,P1")
+    watch = _watch(tmp_path, clock, sheet)
+    for clock.now in (0, 20):
+        assert _names(watch) == []
+    sheet.write_text("path,patient_id\na.tif,P12\n")
+    found = None
+    for clock.now in (40, 80):
+        found = found or watch.look()
+    assert found is not None and [source.patient_id for source in found.sources] == ["P12"]
+
+
+def test_a_slide_listed_twice_does_not_keep_its_patient_waiting(tmp_path: Path, clock: _Clock) -> None:
+    sheet = tmp_path / "w.csv"
+    _scans(tmp_path, "a", "b", "c")
+    sheet.write_text("path,patient_id\na.tif,P1\na.tif,P1\nb.tif,P2\nc.tif,P3\nc.tif,P4\n")
+    watch = _watch(tmp_path, clock, sheet)
+    for clock.now in (0, 40):
+        names = _names(watch)
+    assert names == ["a", "b"], "but one that is listed under two patients keeps both"
+
+
+def test_a_patient_renamed_halfway_is_submitted_anew_with_what_is_left_of_the_other(
+    tmp_path: Path, clock: _Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    sheet = tmp_path / "w.csv"
+    _scans(tmp_path, "a", "b", "c")
+    sheet.write_text("path,patient_id\na.tif,P1\nb.tif,P1\nc.tif,P9\n")
+    first = _watch(tmp_path, clock, sheet)
+    for clock.now in (0, 40):
+        names = _names(first)
+    assert names == ["a", "b", "c"]
+    sheet.write_text("path,patient_id\na.tif,P1\nb.tif,P2\nc.tif,P9\n")
+    for watch in (first, Watch(tmp_path, sheet, 30.0, known=dict(first.known), clock=clock)):  # and after a restart
+        start = clock.now
+        for clock.now in (start + 10, start + 50):
+            found = watch.look()
+        assert found is not None
+        assert [(s.slide_id, s.patient_id) for s in found.sources] == [("a", "P1"), ("b", "P2")]
+        assert watch.look() is None
+    assert "submitted as patient P1 is now listed as patient P2" in caplog.text
+
+
+def test_the_log_names_patients_by_their_id_alone(
+    tmp_path: Path, clock: _Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    sheet = tmp_path / "w.csv"
+    _scans(tmp_path, "Erika Mustermann")
+    lines = ["Erika Mustermann.tif,P1,", "Max Mustermann.tif,P2,", "x.tif,P3,Mustermann", "Erika Mustermann.tif,P4,"]
+    sheet.write_text("\n".join(["path,patient_id,mpp", *lines]))
+    watch = _watch(tmp_path, clock, sheet)
+    for clock.now in (0, 40):
+        _names(watch)
+    sheet.write_text("Erika Mustermann.tif,P1\nMax Mustermann.tif,P2\n")
+    for clock.now in (80, 120):
+        _names(watch)
+    sheet.write_text('path,patient_id,"O\'Mustermann, Eva"\nx.tif,P1,\n')
+    for clock.now in (160, 200):
+        _names(watch)
+    assert "Mustermann" not in caplog.text
+    for said in (
+        "patient P1: listed under several",
+        "patient P2: no such file",
+        "line 4: mpp must be",
+        "has a column it",
+    ):
+        assert said in caplog.text
+
+
+def _scans(folder: Path, *names: str) -> list[Path]:
+    """Files that are there, whatever they hold."""
+    files = [folder / f"{name}.tif" for name in names]
+    for file in files:
+        file.write_bytes(b"x")
+    return files
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

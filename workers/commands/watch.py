@@ -16,9 +16,9 @@ from workers.commands.options import location, log_json_option
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from smearscan.slide.content import Stamp
     from smearscan.store.state import State
     from smearscan.store.submit import NewRun
+    from workers.watch import Known
 
 log = logging.getLogger(__name__)
 
@@ -86,20 +86,21 @@ def command(
             log.warning("%s", error)
 
 
-def _submitted(opened: State, laboratory: str) -> dict[str, Stamp]:
-    """Stamps of the slides that earlier watches submitted, so that a restart submits nothing twice."""
+def _submitted(opened: State, laboratory: str) -> dict[str, Known]:
+    """The slides that earlier watches submitted, so that a restart submits nothing twice."""
     from sqlalchemy import select
 
-    from smearscan.store.schema import runs, slides
+    from smearscan.store.schema import patients, runs, slides
 
     query = (
-        select(slides.c.path, slides.c.stamp)
+        select(slides.c.path, slides.c.stamp, patients.c.patient_id)
+        .join(patients, patients.c.id == slides.c.patient_row)
         .join(runs, runs.c.id == slides.c.run_id)
         .where(runs.c.laboratory == laboratory, slides.c.stamp.is_not(None), runs.c.state != "cancelled")
         .order_by(slides.c.id)
     )
     with opened.database.transaction() as connection:
-        return {row.path: row.stamp for row in connection.execute(query) if row.stamp}
+        return {row.path: (row.stamp, row.patient_id) for row in connection.execute(query) if row.stamp}
 
 
 def submit_into(connection: Connection, new: NewRun, out: Path | None) -> int:
