@@ -146,7 +146,7 @@ class _Patience:
             self._seen, self._since = progress, time.monotonic()
         elif time.monotonic() - self._since > _PATIENCE_S:
             self._since = time.monotonic()
-            if trouble := self._state.database.run(waits_for, self._run_id):
+            if trouble := self._state.database.read(waits_for, self._run_id):
                 what = trouble.removesuffix("; it is tried again")
                 raise TransientError(what, "Then run the same again: it goes on where it stopped")
 
@@ -204,7 +204,7 @@ def _end_process() -> None:
 
 
 def _progress(state: State, run_id: int) -> RunProgress:
-    return state.database.run(run_progress, run_id)
+    return state.database.read(run_progress, run_id)
 
 
 def _recover(state: State, run_id: int) -> None:

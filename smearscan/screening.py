@@ -57,7 +57,7 @@ def screen(
     submission = lend_scales(submission, settings)
     new = new_run(submission, settings, preset, is_embedded=True)
     run_id, is_new = state.database.run(submit, new)
-    if not is_new and (begun := state.database.run(foreign, [run_id], runtimes())):
+    if not is_new and (begun := state.database.read(foreign, [run_id], runtimes())):
         log.warning("r%d was screened with %s, this machine is another: it screens anew", run_id, _listed(begun))
         run_id, is_new = state.database.run(submit, _of_this_machine(new))
     if not is_new:  # what failed the last time may have been mended since

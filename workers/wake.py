@@ -27,7 +27,7 @@ def wake(app: Celery, state: State) -> int:
     int
         Messages sent; 0 where the broker is away, which is logged: the sweeper tries again every second.
     """
-    with state.database.transaction() as connection:
+    with state.database.reading() as connection:
         ready = {queue: count_ready(connection, queue, _MOST_WAITING) for queue in QUEUES}
     if not any(ready.values()):
         return 0

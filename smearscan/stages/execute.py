@@ -157,7 +157,7 @@ class Worker:
         if time.monotonic() - self._vetted_at < _VET_EVERY_S:
             return
         is_embedded = self.embedded_run is not None
-        found = [run for run in self.state.database.run(open_runs) if run.is_embedded == is_embedded]
+        found = [run for run in self.state.database.read(open_runs) if run.is_embedded == is_embedded]
         self.refusals = {run.id: self.refusals[run.id] for run in found if run.id in self.refusals}
         self._vetted_at = time.monotonic()
         mine = [run for run in found if self.embedded_run in (None, run.id) and self._is_ours(run)]
@@ -171,7 +171,7 @@ class Worker:
         """Say once which queues of which runs are left to machines that compute otherwise; `claim` leaves them."""
         here, names = self._runtimes(), {run.id: run.name for run in mine}
         left: dict[int, list[str]] = {}
-        for (run_id, queue), there in self.state.database.run(foreign, list(names), here).items():
+        for (run_id, queue), there in self.state.database.read(foreign, list(names), here).items():
             said = f"queue {queue} of run {names[run_id]} is worked on with {there}, and this is {here[queue]}"
             left.setdefault(run_id, []).append(said)
         for run_id, said_of_run in left.items():

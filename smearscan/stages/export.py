@@ -50,7 +50,7 @@ def write_run(state: State, run_id: int, out: Path) -> Written:
         If `out` cannot be written, or an artefact is gone.
     """
     make_folder(out / "report")
-    with state.database.transaction() as connection:
+    with state.database.reading() as connection:
         run = as_run(connection.execute(select(runs).where(runs.c.id == run_id)).one())
         ran_on = runtimes_of(connection, run_id)
     settings = Settings.model_validate(run.settings)

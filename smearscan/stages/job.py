@@ -110,7 +110,7 @@ def read_jobs(state: State, claims: Sequence[Claim]) -> list[Job]:
     import json
 
     jobs = []
-    with state.database.transaction() as connection:
+    with state.database.reading() as connection:
         for claim in claims:
             run = connection.execute(
                 select(runs.c.settings, runs.c.preset, runs.c.out).where(runs.c.id == claim.run_id)

@@ -42,7 +42,7 @@ def patient_stamps(state: State, patient_row: int | None) -> list[tuple[SlideSou
 
 
 def _rows_of_patient(state: State, patient_row: int | None) -> list[Row]:  # type: ignore[type-arg]
-    with state.database.transaction() as connection:
+    with state.database.reading() as connection:
         return _slide_rows(connection, slides.c.patient_row == patient_row)
 
 
@@ -53,7 +53,7 @@ def patient_record(state: State, key: str, of: list[SlideResult]) -> PatientResu
 
 def run_results(state: State, run_id: int) -> RunResults:
     """Everything that a run gave so far; patients that have no number yet are left out."""
-    with state.database.transaction() as connection:
+    with state.database.reading() as connection:
         slide_rows = _slide_rows(connection, slides.c.run_id == run_id)
         patient_rows = connection.execute(
             select(patients).where(patients.c.run_id == run_id).order_by(patients.c.place)
@@ -77,7 +77,7 @@ def forget_lost(state: State, run_id: int) -> int:
     int
         How many.
     """
-    with state.database.transaction() as connection:
+    with state.database.reading() as connection:
         slide_rows = _slide_rows(connection, (slides.c.run_id == run_id) & slides.c.result.is_not(None))
         patient_rows = connection.execute(select(patients).where(patients.c.run_id == run_id)).all()
     lost_slides = [row.id for row in slide_rows if _is_lost(state, row.result)]

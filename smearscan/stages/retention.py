@@ -53,7 +53,7 @@ def _remove(state: State, artefact: Kept) -> None:
 
 def _in_use(state: State) -> set[str]:
     """Keys that chunks of unfinished runs made or are to read."""
-    with state.database.transaction() as connection:
+    with state.database.reading() as connection:
         query = (
             select(chunks.c.output, chunks.c.task)
             .join(runs, runs.c.id == chunks.c.run_id)

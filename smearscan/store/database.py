@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,8 @@ _CONNECTION = {
     "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4,
     "tcp_user_timeout": 30_000,
 }  # fmt: skip
+#: Option of a connection that only looks.
+_ONLY_READS = "smearscan_only_reads"
 #: Seconds that work already done waits for a database that is away, before it is given up.
 PATIENCE_S = 120.0
 
@@ -59,19 +61,40 @@ class Database:
         TransientError
             If the database is away, full, or busy for longer than it may be.
         """
-        try:
-            with self.engine.begin() as connection:
-                yield connection
-        except DBAPIError as error:
-            if is_passing(error):
-                raise _passing(error) from error
-            raise
+        with _as_ours(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A look, in the way of nobody: a file's writers are not waited for, and do not wait.
+
+        Raises
+        ------
+        TransientError
+            As `transaction`.
+        """
+        looks = {_ONLY_READS: True}
+        with _as_ours(), self.engine.connect() as connection, connection.execution_options(**looks).begin():
+            yield connection
 
     def run(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Call `work(connection, ...)` in a transaction, again while the database is away.
 
         A transaction whose commit was cut off may have taken effect: `work` must be one that can be repeated.
         """
+        return self._again(self.transaction, work, *arguments, **named)
+
+    def read(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Call `work(connection, ...)`, which writes nothing, again while the database is away."""
+        return self._again(self.reading, work, *arguments, **named)
+
+    def _again(
+        self,
+        begin: Callable[[], AbstractContextManager[Connection]],
+        work: Callable[..., T],
+        *arguments: Any,
+        **named: Any,
+    ) -> T:
         again = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, TransientError)),
             wait=wait_random_exponential(0.05, max=2.0),
@@ -80,7 +103,7 @@ class Database:
         )
 
         def once() -> T:
-            with self.transaction() as connection:
+            with begin() as connection:
                 return work(connection, *arguments, **named)
 
         return again(once)
@@ -88,6 +111,16 @@ class Database:
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()
+
+
+@contextmanager
+def _as_ours() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if is_passing(error):
+            raise _passing(error) from error
+        raise
 
 
 def _passing(error: DBAPIError) -> TransientError:
@@ -198,7 +231,8 @@ def _sqlite(url: sqlalchemy.URL) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         # A transaction that reads first and writes later could not be upgraded beside another writer.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reads = connection.get_execution_options().get(_ONLY_READS, False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
 
@@ -212,6 +246,9 @@ def _migrate(database: Database) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     script = ScriptDirectory.from_config(config)
+    with database.engine.connect() as connection, connection.execution_options(**{_ONLY_READS: True}).begin():
+        if MigrationContext.configure(connection).get_current_revision() == script.get_current_head():
+            return  # as nearly always: then nobody is waited for
     with database.engine.begin() as connection:
         if not database.is_sqlite:  # two that start at once must not both create the tables
             connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(5317)"))

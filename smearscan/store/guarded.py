@@ -123,7 +123,7 @@ def require_marked(store: Artefacts, database: Database) -> None:
     """
     if store.is_marked():
         return
-    if next(store.walk(), None) is None and database.run(_has_made):
+    if next(store.walk(), None) is None and database.read(_has_made):
         raise TransientError(
             f"{store.place} is empty, and this state has made artefacts: is a share not mounted?",
             f"mount it; if it was emptied on purpose, put an empty file named {MARK} there",

@@ -15,6 +15,6 @@ def command(run: str, state: str | None) -> None:
     from smearscan.store.runs import cancel, find_run
 
     opened = open_given(state)
-    found = opened.database.run(find_run, run)
+    found = opened.database.read(find_run, run)
     n_dropped = opened.database.run(cancel, found.id)
     click.echo(f"run {found.name} was {found.state} before; {n_dropped} pieces of work dropped")

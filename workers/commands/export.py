@@ -20,7 +20,7 @@ def command(run: str, out: Path, state: str | None) -> None:
     from smearscan.store.runs import find_run
 
     opened = open_given(state)
-    found = opened.database.run(find_run, run)
+    found = opened.database.read(find_run, run)
     written = write_run(opened, found.id, out)
     if found.state == "open":
         click.echo(f"run {found.name} is not done: slides that were not screened yet stand as failed", err=True)

@@ -27,7 +27,7 @@ def follow(state: State, run_id: int) -> int:
 
     with Progress("screening") as bar:
         while True:
-            progress = state.database.run(run_progress, run_id)
+            progress = state.database.read(run_progress, run_id)
             ended = progress.n_done + progress.n_failed
             note = f"{ended} of {progress.n_slides} slides, {progress.n_cells:,} cells"
             bar.update(progress.fraction * progress.n_slides, progress.n_slides, note)

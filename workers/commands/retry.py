@@ -26,7 +26,7 @@ def command(run: str, wait: bool, state: str | None) -> None:
 
     where = location(state)
     opened = open_state(where, patience_s=10.0)
-    found = opened.database.run(find_run, run)
+    found = opened.database.read(find_run, run)
     forget_lost(opened, found.id)
     n = opened.database.run(retry, found.id, STAGES["survey"].chunk(), STAGES["aggregate"].chunk())
     click.echo(f"run {found.name}: {n} slides are tried again")

@@ -52,7 +52,7 @@ def command(
         lend_scales(submission, settings), settings, preset, laboratory=laboratory,
         priority=STAT if priority == "stat" else ROUTINE, out=str(out.absolute()) if out else "",
     )  # fmt: skip
-    for path, now, before in opened.database.run(renamed_patients, new):
+    for path, now, before in opened.database.read(renamed_patients, new):
         click.echo(f"warning: {path} was submitted as patient {before} before, now as {now}", err=True)
     run_id, is_new = opened.database.run(submit, new)
     for slide in new.slides:
@@ -61,7 +61,7 @@ def command(
     wake(make_app(where), opened)
     said = f"run r{run_id}: {len(new.slides)} slides"
     click.echo(said if is_new else f"{said}, submitted before: nothing is done twice")
-    if out is not None and not is_new and opened.database.run(run_progress, run_id).state == "done":
+    if out is not None and not is_new and opened.database.read(run_progress, run_id).state == "done":
         write_run(opened, run_id, out)  # no worker will: its work is done
     if wait:
         sys.exit(follow(opened, run_id))

@@ -99,7 +99,7 @@ def _submitted(opened: State, laboratory: str) -> dict[str, Known]:
         .where(runs.c.laboratory == laboratory, slides.c.stamp.is_not(None), runs.c.state != "cancelled")
         .order_by(slides.c.id)
     )
-    with opened.database.transaction() as connection:
+    with opened.database.reading() as connection:
         return {row.path: (row.stamp, row.patient_id) for row in connection.execute(query) if row.stamp}
 
 
