@@ -56,11 +56,11 @@ def classify_pictures(
     common = find_common_scales(paths, shipped_segmenter()) if is_unknown else {}
     for first in range(0, len(paths), _AT_A_TIME):
         part = paths[first : first + _AT_A_TIME]
-        read = [_read(path, um_per_px, cell_um, common.get(path)) for path in part]
+        read = [read_picture(path, common.get(path), um_per_px, cell_um) for path in part]
         good = [picture for picture in read if isinstance(picture, ReadyMade)]
         judge = load_judge(settings.classify)
-        small = [shrunk(picture.crop, picture.mask) for picture in good]
-        verdicts = iter(judge.judge([crop for crop, _ in small], [mask for _, mask in small], refuses_coarse=False))
+        crops, masks = [picture.crop for picture in good], [picture.mask for picture in good]
+        verdicts = iter(judge.judge(crops, masks, refuses_coarse=False))
         for path, picture in zip(part, read, strict=True):
             if isinstance(picture, ReadyMade):
                 yield _line(path, picture, next(verdicts), judge.coarsest_um_per_px)
@@ -68,7 +68,51 @@ def classify_pictures(
                 yield CropVerdict(str(path), reason=str(picture))
 
 
-def shrunk(crop: Crop, mask: CellMask) -> tuple[Crop, CellMask]:
+def read_picture(
+    path: Path, common: CommonScale | None = None, um_per_px: float | None = None, cell_um: float | None = None
+) -> ReadyMade | SlideError:
+    """A file as `make_picture` makes it, or why that cannot be."""
+    try:
+        with open_slide(path) as image:
+            rgb = image.read(Box(0, 0, *image.info.size))
+        return make_picture(rgb, str(path), common, um_per_px, cell_um)
+    except SlideError as error:
+        return error
+
+
+def make_picture(
+    rgb: np.ndarray,
+    name: str,
+    common: CommonScale | None = None,
+    um_per_px: float | None = None,
+    cell_um: float | None = None,
+) -> ReadyMade:
+    """A picture of one cell as networks are to see it, whoever asks: outlined, then shrunk to the training's crops.
+
+    Parameters
+    ----------
+    rgb
+        (H, W, 3) uint8 RGB.
+    name
+        The file, for errors.
+    common
+        Scale that it shares with others; wins over the rest.
+
+    Raises
+    ------
+    UnsupportedImageError
+        If the picture is too small to hold a cell.
+    """
+    if common is None:
+        made = read_ready_made(rgb, shipped_segmenter(), um_per_px, cell_um, name)
+    else:
+        made = read_ready_made(rgb, shipped_segmenter(), common.um_per_px, name=name)
+        made = replace(made, has_scale=False, notes=(common.note, *made.notes))
+    crop, mask = _shrunk(made.crop, made.mask)
+    return replace(made, crop=crop, mask=mask)
+
+
+def _shrunk(crop: Crop, mask: CellMask) -> tuple[Crop, CellMask]:
     """A crop and its mask at the resolution of those that the networks were trained on; live cells have it too."""
     side = MaskNetPlan().side_px
     um_per_px = crop.um_per_px * crop.pixels.shape[0] / side
@@ -81,20 +125,6 @@ def _shrunk_mask(mask: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(mask.astype(np.uint8) * 255, (side, side), interpolation=cv2.INTER_AREA) > 127
 
 
-def _read(
-    path: Path, um_per_px: float | None, cell_um: float | None, common: CommonScale | None
-) -> ReadyMade | SlideError:
-    try:
-        with open_slide(path) as image:
-            rgb = image.read(Box(0, 0, *image.info.size))
-        if common is None:
-            return read_ready_made(rgb, shipped_segmenter(), um_per_px, cell_um, str(path))
-        made = read_ready_made(rgb, shipped_segmenter(), common.um_per_px, name=str(path))
-        return replace(made, has_scale=False, notes=(common.note, *made.notes))
-    except SlideError as error:
-        return error
-
-
 def _line(path: Path, picture: ReadyMade, verdict: Verdict, coarsest_um_per_px: float) -> CropVerdict:
     notes = picture.notes
     if native_um_per_px(picture.crop) > coarsest_um_per_px:
@@ -105,6 +135,6 @@ def _line(path: Path, picture: ReadyMade, verdict: Verdict, coarsest_um_per_px: 
         blast_probability=verdict.blast_probability,
         class_probability=verdict.class_probability,
         spread=verdict.spread,
-        um_per_px=picture.crop.um_per_px if picture.has_scale else None,
+        um_per_px=native_um_per_px(picture.crop) if picture.has_scale else None,
         notes="; ".join(notes),
     )

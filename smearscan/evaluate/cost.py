@@ -55,5 +55,5 @@ def measure_cost(model: Model, device: str = "auto") -> Cost:
         sum(p.numel() for p in network.parameters()),
         counter.get_total_flops() / 1e9,
         _N_TIMED * BATCH_SIZE / seconds,
-        str(next(network.parameters()).device),
+        str(next((model.as_run or model.package).model.parameters()).device),
     )

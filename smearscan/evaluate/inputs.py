@@ -1,18 +1,27 @@
-"""Pictures of a set made what networks are shown: read once, outlined once, however many networks ask."""
+"""Pictures of a set made what networks are shown: outlined once, however many networks ask.
+
+Pictures of single cells become what `smearscan classify` makes of the same files, so that what is measured here is what
+is run there: those without a scale share one found from the whole set, whichever of them are judged.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
-from smearscan.crops.readymade import ReadyMade, read_ready_made
+from smearscan.common_scale import CommonScale, find_common_scales
+from smearscan.crops import shipped_segmenter
+from smearscan.crops.readymade import ReadyMade
 from smearscan.cut_cells import network_pictures, picture_key
 from smearscan.datasets.files import read_sample
 from smearscan.datasets.samples import Sample, SampleSet
 from smearscan.errors import SlideError
 from smearscan.models.cards import InputCard
 from smearscan.models.whole_image import whole_image
+from smearscan.ready_made import make_picture, read_picture
 
 Made = np.ndarray | SlideError
 
@@ -32,15 +41,15 @@ def make_inputs(
     Mapping
         `picture_key` of each card → for each sample (S, S, 3) uint8, or why there is none.
     """
-    read = [_read(sample_set, sample) for sample in samples]
     asked = {picture_key(card): card for card in cards}
     of_images = {key: card for key, card in asked.items() if card.takes == "image"}
+    read = [_read(sample_set, sample) for sample in samples] if of_images else []
     made: dict[str, list[Made]] = {
         key: [whole_image(rgb, card) if isinstance(rgb, np.ndarray) else rgb for rgb in read]
         for key, card in of_images.items()
     }
     of_cells = [card for key, card in asked.items() if key not in of_images]
-    return {**made, **_of_cells(of_cells, read, samples)} if of_cells else made
+    return {**made, **_of_cells(of_cells, sample_set, samples)} if of_cells else made
 
 
 def _read(sample_set: SampleSet, sample: Sample) -> Made:
@@ -50,9 +59,9 @@ def _read(sample_set: SampleSet, sample: Sample) -> Made:
         return error
 
 
-def _of_cells(cards: Sequence[InputCard], read: Sequence[Made], samples: Sequence[Sample]) -> dict[str, list[Made]]:
-    """Ready-made crops as `smearscan classify` takes them: scaled, masked, restained as each card says."""
-    cells = [_as_cell(rgb, sample.path) for rgb, sample in zip(read, samples, strict=True)]
+def _of_cells(cards: Sequence[InputCard], sample_set: SampleSet, samples: Sequence[Sample]) -> dict[str, list[Made]]:
+    common = _common_scales(sample_set)
+    cells = [_as_cell(sample_set, sample, common) for sample in samples]
     good = [cell for cell in cells if isinstance(cell, ReadyMade)]
     crops, masks = [cell.crop for cell in good], [cell.mask for cell in good]
     pictures = network_pictures(cards, crops, masks, name="the set", refuses_coarse=False)
@@ -63,12 +72,18 @@ def _of_cells(cards: Sequence[InputCard], read: Sequence[Made], samples: Sequenc
     return out
 
 
-def _as_cell(rgb: Made, name: str) -> ReadyMade | SlideError:
-    from smearscan.crops import shipped_segmenter
+@lru_cache(maxsize=2)
+def _common_scales(sample_set: SampleSet) -> Mapping[Path, CommonScale]:
+    """Of all files that are pictures of one cell; a box in a picture is scaled by its own cell."""
+    paths = [sample_set.file(sample) for sample in sample_set.samples if sample.box is None]
+    return find_common_scales(paths, shipped_segmenter())
 
-    if isinstance(rgb, SlideError):
-        return rgb
+
+def _as_cell(sample_set: SampleSet, sample: Sample, common: Mapping[Path, CommonScale]) -> ReadyMade | SlideError:
+    if sample.box is None:
+        path = sample_set.file(sample)
+        return read_picture(path, common.get(path))
     try:
-        return read_ready_made(rgb, shipped_segmenter(), name=name)
+        return make_picture(read_sample(sample_set, sample), sample.path)
     except SlideError as error:
         return error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,15 @@ CHECKPOINTS = (".pt", ".pth", ".ckpt")
 class Model:
     """A trained network under the name that outputs give it.
 
-    `digest` is of its weights; `split_file` says what it was trained on, None where nothing does.
+    `digest` is of its weights; `split_file` says what it was trained on, None where nothing does. `as_run` is the
+    package as `smearscan classify` runs it, where it does: the same but for rounding, and rounding is measured too.
     """
 
     name: str
     package: Package
     digest: str
     split_file: Path | None = None
+    as_run: Package | None = None
 
     @property
     def card(self) -> ModelCard:
@@ -44,7 +46,7 @@ class Model:
 
     def probabilities(self, inputs: np.ndarray, device: str = "auto") -> np.ndarray:
         """(N, C) float32 of inputs (N, S, S, 3) uint8."""
-        return infer(self.package, inputs, device=device)
+        return infer(self.as_run or self.package, inputs, device=device)
 
 
 def load_models(given: str) -> list[Model]:
@@ -63,7 +65,7 @@ def load_models(given: str) -> list[Model]:
     """
     path = Path(given)
     if given in list_packages():
-        return [_of_package(given, given)]
+        return [_shipped(given)]
     if path.suffix in CHECKPOINTS:
         return [_of_checkpoint(path)]
     if path.suffix == ".toml":
@@ -105,6 +107,13 @@ def _cards(folder: Path) -> list[Path]:
         if found:
             return sorted(found, key=lambda card: natural_key(card.as_posix()))
     return []
+
+
+def _shipped(name: str) -> Model:
+    from smearscan.models.fused import for_inference
+
+    model = _of_package(name, name)
+    return replace(model, as_run=for_inference(model.package)) if model.takes == "cell" else model
 
 
 def _of_package(name: str, given: str) -> Model:

@@ -10,6 +10,7 @@ import numpy as np
 from click.testing import CliRunner
 
 from smearscan.cli.main import cli
+from smearscan.common_scale import LEAST_PICTURES
 
 
 def _cell(side: int) -> np.ndarray:
@@ -35,3 +36,41 @@ def test_every_picture_has_a_line_and_every_readable_one_a_probability(tmp_path:
     assert "text.png" in text["reason"]
     result = CliRunner().invoke(cli, ["classify", names[0], "--out", str(out)])
     assert result.exit_code == 0, result.output
+
+
+def _drawn_cells(folder: Path, n: int) -> Path:
+    """Class folders with drawn cells of one picture size, small ones and large ones, in a film of red cells."""
+    rng = np.random.default_rng(3)
+    for i in range(n):
+        image = np.full((90, 90, 3), (225, 215, 230), np.uint8)
+        for x, y in rng.integers(0, 90, (5, 2)):
+            cv2.circle(image, (int(x), int(y)), 16, (165, 165, 215), -1)
+        radius = 14 + i
+        cv2.circle(image, (45, 45), radius, (205, 180, 195), -1)
+        cv2.circle(image, (45 - i % 4, 45), round(radius * (0.9 - 0.03 * (i % 7))), (130, 50, 100), -1)
+        name = folder / ("blast" if i % 2 else "other") / f"{i:02d}.png"
+        name.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(name), cv2.GaussianBlur(image, (0, 0), 1.2))
+    return folder
+
+
+def test_evaluate_judges_the_pictures_that_classify_judges(tmp_path: Path) -> None:
+    """A preset of one member and no size evidence: what it says of a picture is what `evaluate` measures."""
+    data = _drawn_cells(tmp_path / "data", LEAST_PICTURES + 2)
+    preset = tmp_path / "lone.toml"
+    preset.write_text(
+        '[classify]\nblast = ["blast"]\nblast_weights = [1.0]\nblast_home = ""\nblast_offset = 0.0\nsize_weight = 0.0\n'
+    )
+    out, measured = tmp_path / "predictions.csv", tmp_path / "measured"
+    done = CliRunner().invoke(cli, ["classify", str(data), "--preset", str(preset), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    done = CliRunner().invoke(cli, ["evaluate", "blast", "--data", str(data), "--out", str(measured)])
+    assert done.exit_code == 0, done.output
+    with out.open(encoding="utf-8", newline="") as file:
+        said = {Path(row["path"]).relative_to(data).as_posix(): row for row in csv.DictReader(file)}
+    with (measured / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["path"]: float(row["blast"]) for row in csv.DictReader(file)}
+    assert set(rows) == set(said) and len(rows) == LEAST_PICTURES + 2
+    assert all("the median cell of" in row["notes"] for row in said.values())  # a scale in common, found by both
+    apart = [abs(rows[path] - float(row["blast_probability"])) for path, row in said.items()]
+    assert max(apart) < 1e-5 and np.ptp(list(rows.values())) > 0.1
