@@ -20,12 +20,13 @@ from pathlib import Path
 from sqlalchemy import select
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "workers"))
-from servers import PostgreSQL, find_program, short_folder  # the servers that the tests use
+from servers import PostgreSQL, short_folder  # the servers that the tests use
 
 from smearscan.stages.progress import run_progress
 from smearscan.store.location import find_location
 from smearscan.store.schema import work
 from smearscan.store.state import open_state
+from workers.redis_server import find_redis_server
 
 _CLI = [sys.executable, "-m", "smearscan.cli.main"]
 _HOSTS = {"hosta": "10.77.1", "hostb": "10.77.2"}
@@ -101,7 +102,7 @@ def main() -> None:
     server.create("night")
     port = str(server.port + 1)
     redis = subprocess.Popen(
-        [str(find_program("redis-server")), "--port", port, "--protected-mode", "no", "--save", ""],
+        [find_redis_server(), "--port", port, "--protected-mode", "no", "--save", ""],
         stdout=subprocess.DEVNULL,
     )
     running = [redis]

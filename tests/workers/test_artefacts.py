@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from nights import submit_night
+from pretended_night import submit_night
 
 from smearscan.errors import OutputError, SettingsError, TransientError
 from smearscan.settings import Settings

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from night import hand_in, new_run, open_night
+from pretended_night import hand_in, new_run, open_night
 from servers import find_program
 from sqlalchemy import select, update
 

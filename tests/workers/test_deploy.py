@@ -15,7 +15,7 @@ import promql_parser
 import pytest
 import yaml
 from compose_viz.spec.compose_spec import ComposeSpecification
-from night import STAT, finish, hand_in, new_run, open_night, take
+from pretended_night import finish, hand_in, new_run, open_night, take_any
 from prometheus_client import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -24,6 +24,7 @@ from smearscan import __version__
 from smearscan.cli.main import cli
 from smearscan.stages import flow
 from smearscan.stages.job import NewChunk
+from smearscan.store.claims import STAT
 from smearscan.store.reading import open_reader
 from workers.metrics import make_registry
 from workers.surroundings import ArtefactWatch, Gpu
@@ -64,9 +65,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Metric]:
     folder = tmp_path_factory.mktemp("night")
     state = open_night(f"sqlite:///{folder / 'state.db'}", folder)
     hand_in(state, new_run(["a", "b"]), new_run(["c"], priority=STAT))
-    finish(state, take(state), [NewChunk("classify", {}, 0, n_items=100, pool="networks")])
-    finish(state, take(state), n_slots=128)
-    state.database.run(flow.fail, take(state)[0], "no reason", "EmptySlideError")
+    finish(state, take_any(state), [NewChunk("classify", {}, 0, n_items=100, pool="networks")])
+    finish(state, take_any(state), n_slots=128)
+    state.database.run(flow.fail, take_any(state)[0], "no reason", "EmptySlideError")
     state.artefacts.put(f"crop-{0:048x}", b"crop")
     watch = ArtefactWatch(state.artefacts)
     watch.start()

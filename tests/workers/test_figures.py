@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from night import ROUTINE, STAT, WANTED, finish, hand_in, new_run, open_night, take
+from pretended_night import WANTED, finish, hand_in, new_run, open_night, take_any
 from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from smearscan.errors import TransientError
 from smearscan.stages import flow
 from smearscan.stages.job import NewChunk
+from smearscan.store.claims import ROUTINE, STAT
 from smearscan.store.clock import now
 from smearscan.store.database import Database, open_database
 from smearscan.store.figures import RECENT_S, FigureReader, Figures, WorkSum
@@ -58,7 +59,7 @@ def test_a_state_without_a_run_reads_as_nothing(reader: Database) -> None:
 
 def test_chunks_are_ready_running_or_waiting_for_another_try(night: State, reader: Database) -> None:
     hand_in(night, new_run(["a", "b", "c"]))
-    first, second = take(night), take(night)
+    first, second = take_any(night), take_any(night)
     night.database.run(flow.release, second[0], 3600.0, "no room", False)
     assert _read(reader).queue == {
         ("survey", "cpu", "ready"): 1,
@@ -87,7 +88,7 @@ def test_stat_and_routine_work_have_ages_of_their_own(night: State, reader: Data
 
 def test_a_lease_that_ran_out_is_overdue_until_it_is_swept(night: State, reader: Database) -> None:
     hand_in(night, new_run(["a"]))
-    take(night)
+    take_any(night)
     assert _read(reader).overdue_s == 0
     with night.database.transaction() as connection:
         connection.execute(update(chunks).values(lease_until=now(connection) - 300))
@@ -101,9 +102,9 @@ def test_a_lease_that_ran_out_is_overdue_until_it_is_swept(night: State, reader:
 def test_cells_that_wait_for_the_networks_and_the_fill_of_batches(night: State, reader: Database) -> None:
     hand_in(night, new_run(["a"]))
     pooled = [NewChunk("classify", {}, place, n_items=30, pool="networks") for place in range(3)]
-    finish(night, take(night), pooled)
+    finish(night, take_any(night), pooled)
     assert _read(reader).pool_items == 90
-    finish(night, take(night), n_slots=128)
+    finish(night, take_any(night), n_slots=128)
     figures = _read(reader)
     assert figures.pool_items == 0
     assert (figures.work["classify", "done"].n_items, figures.work["classify", "done"].n_slots) == (90, 128)
@@ -112,7 +113,7 @@ def test_cells_that_wait_for_the_networks_and_the_fill_of_batches(night: State, 
 def test_slides_that_failed_are_counted_by_kind_of_error(night: State, reader: Database) -> None:
     hand_in(night, new_run(["a", "b", "c"]))
     for kind in ("UnreadableSlideError", "quarantined"):
-        night.database.run(flow.fail, take(night)[0], "Erika Mustermann.svs is torn", kind)
+        night.database.run(flow.fail, take_any(night)[0], "Erika Mustermann.svs is torn", kind)
     figures = _read(reader)
     assert figures.failed == {"UnreadableSlideError": 1, "quarantined": 1}
     assert figures.slides == {"failed": 2, "waiting": 1}
@@ -122,7 +123,7 @@ def test_slides_that_failed_are_counted_by_kind_of_error(night: State, reader: D
 def test_runs_of_screen_are_left_out(night: State, reader: Database) -> None:
     """One that was interrupted stays open for ever, and nobody waits for it."""
     hand_in(night, new_run(["a"], is_embedded=True))
-    finish(night, take(night))
+    finish(night, take_any(night))
     figures = _read(reader)
     assert not figures.queue and not figures.slides and not figures.runs and not figures.work
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from nights import N_SETS, N_TILES, pretend, submit_night, take, wanting, work_through
+from pretended_night import N_SETS, N_TILES, pretend, submit_night, take, wanting, work_through
 from sqlalchemy import select, update
 
 from smearscan.stages import flow
@@ -249,7 +249,7 @@ def test_a_chunk_that_loses_too_many_workers_is_put_aside(database: Database) ->
 
 
 def test_a_patient_none_of_whose_slides_can_be_read_is_reported_too(database: Database) -> None:
-    from nights import new_night
+    from pretended_night import new_night
 
     from smearscan.store.submit import NewSlide, submit
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from nights import submit_night, take, wanting
+from pretended_night import submit_night, take, wanting
 from sqlalchemy import text
 
 from smearscan import local

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nights import submit_night
+from pretended_night import submit_night
 from sqlalchemy import update
 
 from smearscan import screening

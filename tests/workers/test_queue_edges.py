@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from nights import N_SETS, N_TILES, new_night, pretend, submit_night, take, wanting, work_through
+from pretended_night import N_SETS, N_TILES, new_night, pretend, submit_night, take, wanting, work_through
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from night import STAT, finish, hand_in, new_run, open_night, take
+from pretended_night import finish, hand_in, new_run, open_night, take_any
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from servers import PostgreSQL, Redis
@@ -21,6 +21,7 @@ import workers.surroundings
 from smearscan.stages import flow
 from smearscan.stages.job import NewChunk
 from smearscan.store import guarded
+from smearscan.store.claims import STAT
 from smearscan.store.database import Database
 from smearscan.store.location import Location
 from smearscan.store.reading import open_reader
@@ -74,10 +75,10 @@ def test_an_empty_state_tells_zeros_so_that_the_first_failure_is_a_rise(registry
 
 def test_a_night_under_way(night: State, registry: CollectorRegistry) -> None:
     hand_in(night, new_run(["a", "b"]), new_run(["c"], priority=STAT))
-    finish(night, take(night), [NewChunk("classify", {}, 0, n_items=100, pool="networks")])
-    finish(night, take(night), n_slots=128)
-    night.database.run(flow.fail, take(night)[0], "no room for a reason here", "EmptySlideError")
-    take(night)
+    finish(night, take_any(night), [NewChunk("classify", {}, 0, n_items=100, pool="networks")])
+    finish(night, take_any(night), n_slots=128)
+    night.database.run(flow.fail, take_any(night)[0], "no room for a reason here", "EmptySlideError")
+    take_any(night)
     scrape = _scrape(registry)
     assert _value(scrape, "smearscan_queue_chunks", stage="survey", queue="cpu", status="running") == 1
     assert _value(scrape, "smearscan_leases") == 1
@@ -93,7 +94,7 @@ def test_a_night_under_way(night: State, registry: CollectorRegistry) -> None:
 def test_nothing_of_a_patient_is_told(night: State, registry: CollectorRegistry) -> None:
     hand_in(night, new_run(["Erika Mustermann 1964", "b"], laboratory="St. Elsewhere"))
     reason = "/scans/Erika Mustermann 1964.svs: torn"
-    night.database.run(flow.fail, take(night)[0], reason, "UnreadableSlideError")
+    night.database.run(flow.fail, take_any(night)[0], reason, "UnreadableSlideError")
     text = generate_latest(registry).decode()
     for word in ("Mustermann", "patient 0", "/scans", "torn", "Elsewhere"):
         assert word not in text

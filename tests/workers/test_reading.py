@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from nights import pretend, submit_night, take, wanting, work_through
+from pretended_night import pretend, submit_night, take, wanting, work_through
 
 from smearscan.errors import TransientError
 from smearscan.settings import Settings

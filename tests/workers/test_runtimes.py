@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nights import pretend, submit_night, take, wanting, work_through
+from pretended_night import pretend, submit_night, take, wanting, work_through
 from sqlalchemy import select
 
 from smearscan import screening

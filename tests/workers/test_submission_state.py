@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from nights import new_night, submit_night
+from pretended_night import new_night, submit_night
 
 from smearscan.errors import SettingsError, TransientError
 from smearscan.store.database import open_database

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from nights import new_night
+from pretended_night import new_night
 
 from smearscan.store.database import open_database
 from smearscan.store.runs import find_run
