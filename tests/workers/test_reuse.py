@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import InterfaceError
 
 from smearscan.local import work_off
-from smearscan.pictures import PictureJob
 from smearscan.settings import Settings
 from smearscan.stages import execute, keys, patient_stages, slide_stages
 from smearscan.stages.execute import Worker
@@ -68,6 +68,17 @@ def _changed(settings: Settings, stage: str, **values: object) -> Settings:
     return settings.model_copy(update={stage: getattr(settings, stage).model_copy(update=values)})
 
 
+def _replace_before(patch: pytest.MonkeyPatch, stages: ModuleType, step: str, scan: Path) -> None:
+    """Have a scan replaced just before a step reads it."""
+    honest = getattr(stages, step)
+
+    def replace_first(job: object) -> object:
+        os.utime(scan, ns=(1, 1))
+        return honest(job)
+
+    patch.setattr(stages, step, replace_first)
+
+
 def test_a_threshold_of_aggregation_remakes_aggregation_alone(state: State, smear: Path) -> None:
     run = _screen(state, gather([smear]), _changed(Settings(), "aggregate", acute_fraction=0.3))
     assert _made(state, run) == {"aggregate", "report"}
@@ -97,14 +108,8 @@ def test_a_scan_replaced_while_it_is_screened_fails_by_name_and_can_be_tried_aga
 ) -> None:
     scan = tmp_path / "b.tif"
     scan.write_bytes(smear.read_bytes())
-    honest = slide_stages.search_chunk
-
-    def replace_first(chunk: object) -> object:
-        os.utime(scan, ns=(1, 1))
-        return honest(chunk)  # type: ignore[arg-type]
-
     with monkeypatch.context() as patch:
-        patch.setattr(slide_stages, "search_chunk", replace_first)
+        _replace_before(patch, slide_stages, "search_chunk", scan)
         run = _screen(state, gather([scan]), _changed(Settings(), "detect", merge_iou=0.4))
     with state.database.transaction() as connection:
         row = connection.execute(select(slides).where(slides.c.run_id == run)).one()
@@ -159,14 +164,8 @@ def test_a_scan_replaced_before_its_pictures_are_cut_gets_no_page(
 ) -> None:
     scan = tmp_path / "d.tif"
     scan.write_bytes(smear.read_bytes())
-    honest = patient_stages.take_pictures
-
-    def replace_first(job: PictureJob) -> object:
-        os.utime(scan, ns=(1, 1))
-        return honest(job)
-
     with monkeypatch.context() as patch:
-        patch.setattr(patient_stages, "take_pictures", replace_first)
+        _replace_before(patch, patient_stages, "take_pictures", scan)
         run = _screen(state, gather([scan]), _changed(Settings(), "report", thumbnail_px=300))
     found = run_results(state, run)
     assert [slide.status for slide in found.slides] == ["done"] and len(found.patients) == 1

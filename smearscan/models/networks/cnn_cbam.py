@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -81,34 +82,8 @@ def _pooled_side(head: str, pool: int, input_px: int, n_blocks: int) -> int:
     raise ValueError(f"head is 'flatten' or 'gap', not {head!r}")
 
 
-def build(
-    *,
-    n_classes: int,
-    pretrained: bool | str | Path,
-    widths: Sequence[int],
-    convs: int,
-    attention: bool,
-    reduction: int,
-    batch_norm: bool,
-    head: str,
-    pool: int,
-    hidden: int,
-    dropout: float,
-    input_px: int,
-) -> CnnCbam:
-    """Build `cnn_cbam`; there are no pretrained weights of it."""
+def build(*, n_classes: int, pretrained: bool | str | Path, **options: Any) -> CnnCbam:
+    """Build `cnn_cbam` with the options of `CnnCbam`; there are no pretrained weights of it."""
     if pretrained:
         raise ValueError("there are no pretrained weights of cnn_cbam: leave pretrained out")
-    return CnnCbam(
-        n_classes,
-        widths=widths,
-        convs=convs,
-        attention=attention,
-        reduction=reduction,
-        batch_norm=batch_norm,
-        head=head,
-        pool=pool,
-        hidden=hidden,
-        dropout=dropout,
-        input_px=input_px,
-    )
+    return CnnCbam(n_classes, **options)
