@@ -105,16 +105,17 @@ def screen_with_meters(scan: Path, preset: str) -> dict[str, float]:
         start, start_wall = time.process_time(), time.perf_counter()
         result = screened(scan, Path(folder))
         total, wall = time.process_time() - start, time.perf_counter() - start_wall
+        n_cells = len((Path(folder) / "cells.csv").read_text("utf-8").splitlines()) - 1
     slide = result.slides[0]
     floor = decode.seconds + detect.seconds + classify.seconds
     gpx = slide.size.width * slide.size.height / 1e9
     return {
-        "gigapixels": gpx, "film_mm2": slide.quality["film_mm2"], "n_cells": len(slide.cells),
+        "gigapixels": gpx, "film_mm2": slide.quality["film_mm2"], "n_cells": n_cells,
         "total_s": total, "wall_s": wall,
         "decode_s": decode.seconds, "detector_s": detect.seconds, "classifiers_s": classify.seconds,
         "mask_network_s": mask.seconds, "floor_s": floor, "ratio_to_floor": total / floor,
         "ratio_to_floor_with_mask_network": total / (floor + mask.seconds),
-        "s_per_gigapixel": total / gpx, "cells_per_s": len(slide.cells) / total,
+        "s_per_gigapixel": total / gpx, "cells_per_s": n_cells / total,
         "film_s_per_gigapixel": total / (slide.quality["film_mm2"] / slide.scale.mpp.x / slide.scale.mpp.y / 1e3),
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         **{f"stage_{stage}_s": seconds for stage, seconds in slide.seconds.items()},

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from smearscan.errors import OutputError, SmearscanError, TransientError
 
@@ -19,13 +22,31 @@ def write_bytes(path: Path, data: bytes) -> None:
     TransientError
         If the disk is full.
     """
+    with writing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write piece by piece, in its place once all is written; nothing of it stays if an error passes.
+
+    Raises
+    ------
+    OutputError, TransientError
+        As `write_bytes`.
+    """
     beside = path.with_name(f".{path.name[:80]}.{os.getpid()}.part")
     try:
-        _write_and_sync(beside, data)
+        with beside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise _as_ours(path, error) from error
+    finally:
+        with suppress(OSError):  # where nothing can be written, nothing can be removed
+            beside.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:
@@ -42,13 +63,6 @@ def make_folder(path: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise _as_ours(path, error) from error
-
-
-def _write_and_sync(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _as_ours(path: Path, error: OSError) -> SmearscanError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from smearscan.report.atomic import make_folder, write_bytes
 from smearscan.report.content import RunInfo
 from smearscan.report.html import write_index
 from smearscan.report.names import report_names
-from smearscan.report.tables import write_tables
+from smearscan.report.tables import write_patients, write_slide_tables
+from smearscan.report.tables import write_run as write_run_info
 from smearscan.settings import Settings
-from smearscan.stages.results import run_results
+from smearscan.stages.results import patient_results, slide_results, without_cells
 from smearscan.store.runs import as_run
 from smearscan.store.runtimes import runtimes_of
 from smearscan.store.schema import runs
@@ -27,7 +28,7 @@ from smearscan.timing import add_seconds
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written, and where the list of patients lies."""
+    """What was written, and where the list of patients lies; of the slides all but their cells."""
 
     patients: tuple[PatientResult, ...]
     slides: tuple[SlideResult, ...]
@@ -44,6 +45,8 @@ class Written:
 def write_run(state: State, run_id: int, out: Path) -> Written:
     """Write the files of a run, the same as `smearscan screen` writes, as far as it has come.
 
+    The cells of one slide at a time are in memory.
+
     Raises
     ------
     OutputError
@@ -54,16 +57,26 @@ def write_run(state: State, run_id: int, out: Path) -> Written:
         run = as_run(connection.execute(select(runs).where(runs.c.id == run_id)).one())
         ran_on = runtimes_of(connection, run_id)
     settings = Settings.model_validate(run.settings)
-    results = run_results(state, run_id)
-    info = describe_run(settings, run.preset, add_seconds(slide.seconds for slide in results.slides), ran_on)
-    write_tables(out, results.patients, results.slides, info)
-    names = report_names(patient.patient_id for patient in results.patients)
+    slides: dict[int, SlideResult] = {}
+    write_slide_tables(out, _noted(slide_results(state, run_id), slides))
+    patients, reports = patient_results(state, run_id, slides)
+    write_patients(out / "patients.csv", patients)
+    info = describe_run(settings, run.preset, add_seconds(slide.seconds for slide in slides.values()), ran_on)
+    write_run_info(out / "run.json", info)
+    names = report_names(patient.patient_id for patient in patients)
     paths = {}
-    for patient_id, key in results.reports.items():
+    for patient_id, key in reports.items():
         paths[patient_id] = out / "report" / f"{names[patient_id]}.html"
         write_bytes(paths[patient_id], state.artefacts.get(key))
-    write_index(out / "report", results.patients, info, settings)
-    return Written(results.patients, results.slides, paths, out / "report" / "index.html")
+    write_index(out / "report", patients, info, settings)
+    return Written(tuple(patients), tuple(slides.values()), paths, out / "report" / "index.html")
+
+
+def _noted(found: Iterable[tuple[int, SlideResult]], slides: dict[int, SlideResult]) -> Iterator[SlideResult]:
+    """The slides as they come, each kept without its cells under its row."""
+    for row, slide in found:
+        slides[row] = without_cells(slide)
+        yield slide
 
 
 def describe_run(

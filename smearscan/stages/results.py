@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Row, select, update
@@ -52,21 +53,37 @@ def patient_record(state: State, key: str, of: list[SlideResult]) -> PatientResu
 
 
 def run_results(state: State, run_id: int) -> RunResults:
-    """Everything that a run gave so far; patients that have no number yet are left out."""
+    """Everything that a run gave so far, all cells in memory; patients that have no number yet are left out."""
+    found = dict(slide_results(state, run_id))
+    numbers, reports = patient_results(state, run_id, found)
+    return RunResults(tuple(found.values()), tuple(numbers), reports)
+
+
+def slide_results(state: State, run_id: int) -> Iterator[tuple[int, SlideResult]]:
+    """Row and record of every slide of a run, in the order of submission, read when it is asked for."""
     with state.database.reading() as connection:
+        rows = _slide_rows(connection, slides.c.run_id == run_id)
+    return ((row.id, _slide(state, row)) for row in rows)
+
+
+def patient_results(
+    state: State, run_id: int, of: Mapping[int, SlideResult]
+) -> tuple[list[PatientResult], dict[str, str]]:
+    """Patients in the order of submission, with their slides (by row), and patient → key of the page."""
+    with state.database.reading() as connection:
+        in_order = select(patients).where(patients.c.run_id == run_id).order_by(patients.c.place)
+        patient_rows = connection.execute(in_order).all()
         slide_rows = _slide_rows(connection, slides.c.run_id == run_id)
-        patient_rows = connection.execute(
-            select(patients).where(patients.c.run_id == run_id).order_by(patients.c.place)
-        ).all()
-    found = {row.id: _slide(state, row) for row in slide_rows}
     by_patient: dict[int, list[SlideResult]] = {}
     for row in slide_rows:
-        by_patient.setdefault(row.patient_row, []).append(found[row.id])
-    numbers = [
-        patient_record(state, patient.result, by_patient[patient.id]) for patient in patient_rows if patient.result
-    ]
-    reports = {row.patient_id: row.report for row in patient_rows if row.report}
-    return RunResults(tuple(found.values()), tuple(numbers), reports)
+        by_patient.setdefault(row.patient_row, []).append(of[row.id])
+    numbers = [patient_record(state, row.result, by_patient[row.id]) for row in patient_rows if row.result]
+    return numbers, {row.patient_id: row.report for row in patient_rows if row.report}
+
+
+def without_cells(slide: SlideResult) -> SlideResult:
+    """All of a slide but its cells."""
+    return replace(slide, cells=())
 
 
 def forget_lost(state: State, run_id: int) -> int:

@@ -124,9 +124,9 @@ def test_what_is_no_number_is_an_empty_field_and_minus_zero_is_zero(tmp_path: Pa
 @settings(deadline=None, max_examples=60)
 @given(st.floats(min_value=0, max_value=1))
 def test_a_fraction_is_plain_decimal_digits_close_to_the_value(fraction: float) -> None:
-    from smearscan.report.tables import _csv_field, _rounded
+    from smearscan.report.csv_text import csv_field, rounded
 
-    text = _csv_field(_rounded(fraction, 8))
+    text = csv_field(rounded(fraction, 8))
     assert set(text) <= set("0123456789.") and abs(float(text) - fraction) <= 5.1e-9
 
 
@@ -177,11 +177,10 @@ def test_a_full_disk_keeps_the_old_file_whole_and_says_so(tmp_path: Path, monkey
     write_patients(tmp_path / "patients.csv", [])
     before = (tmp_path / "patients.csv").read_bytes()
 
-    def full(path: Path, data: bytes) -> None:
-        path.write_bytes(data[:3])
+    def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(atomic, "_write_and_sync", full)
+    monkeypatch.setattr(atomic.os, "fsync", full)
     with pytest.raises(TransientError, match="disk is full"):
         write_patients(tmp_path / "patients.csv", [fake_patient(slides=[])])
     assert (tmp_path / "patients.csv").read_bytes() == before
