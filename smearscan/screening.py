@@ -17,8 +17,9 @@ from smearscan.settings import Settings
 from smearscan.stages.export import Written, write_run
 from smearscan.stages.keys import runtimes
 from smearscan.stages.progress import RunProgress
+from smearscan.stages.qupath import write_cells_for_qupath
 from smearscan.stages.results import forget_lost
-from smearscan.stages.retention import Retention, remove_old
+from smearscan.stages.retention import remove_old, told_retention
 from smearscan.stages.submission import new_run
 from smearscan.stages.table import STAGES
 from smearscan.store.guarded import require_marked
@@ -39,9 +40,22 @@ class Watcher(Protocol):
 
 
 def screen(
-    submission: Submission, settings: Settings, out: Path, preset: str, jobs: int, watcher: Watcher, state: State
+    submission: Submission,
+    settings: Settings,
+    out: Path,
+    preset: str,
+    jobs: int,
+    watcher: Watcher,
+    state: State,
+    *,
+    with_geojson: bool = False,
 ) -> Written:
     """Screen a submission and write its files into `out`; one that was screened before is read back from the state.
+
+    Parameters
+    ----------
+    with_geojson
+        Write the cells for QuPath too.
 
     Raises
     ------
@@ -71,8 +85,10 @@ def screen(
 
     work_off(state, run_id, jobs, say)
     written = write_run(state, run_id, out)
+    if with_geojson:
+        write_cells_for_qupath(state, run_id, out)
     try:
-        remove_old(state, Retention())
+        remove_old(state, state.database.read(told_retention))
     except TransientError as error:  # the results are there: what could not be tidied is tidied the next time
         log.warning("old artefacts were not removed: %s", error)
     return written

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 @click.option("--patient", metavar="ID", help="All inputs are slides of this patient.")
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
 @click.option("--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel, instead of what the files say.")
+@click.option("--geojson", is_flag=True, help="Write the cells of each slide for QuPath too, into OUT/geojson.")
 @state_option
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes; all cores unless said.")
 def command(
     inputs: tuple[Path, ...], out: Path, worksheet: Path | None, patient: str | None, preset: str,
-    mpp: float | None, state: str | None, jobs: int | None,
+    mpp: float | None, geojson: bool, state: str | None, jobs: int | None,
 ) -> None:  # fmt: skip
     """Screen smears: INPUTS are files, or folders of files.
 
@@ -47,7 +48,8 @@ def command(
     submission = gather(inputs, worksheet, patient, mpp)
     with Progress("screening") as progress:
         opened = open_given(state)
-        result = screen(submission, settings, out, preset, jobs or len(os.sched_getaffinity(0)), progress, opened)
+        n_jobs = jobs or len(os.sched_getaffinity(0))
+        result = screen(submission, settings, out, preset, n_jobs, progress, opened, with_geojson=geojson)
     _say(result)
     sys.exit(1 if result.n_failed else 0)
 

@@ -16,8 +16,9 @@ from typing import Any
 
 from smearscan.classes import CellClass
 from smearscan.records import SlideResult
-from smearscan.report.atomic import write_bytes
+from smearscan.report.atomic import make_folder, write_bytes
 from smearscan.report.identity import NumberedCell, number_cells
+from smearscan.report.names import report_names
 
 #: RGB of each class, told apart on a purple film; blasts stand out.
 _COLOURS = {
@@ -34,6 +35,24 @@ _COLOURS = {
     CellClass.SMUDGE: (100, 100, 100),
     CellClass.ARTEFACT: (60, 60, 60),
 }
+
+
+def write_slide(folder: Path, stem: str, slide: SlideResult) -> list[Path]:
+    """Write `folder/stem.geojson` of a scan; of a slide made of fields `folder/stem/<field>.geojson`, one an image.
+
+    Raises
+    ------
+    OutputError, TransientError
+        If a file cannot be written.
+    """
+    fields = {field.name for field in slide.fields} - {""}
+    named = report_names(fields)
+    paths = {field: folder / stem / f"{named[field]}.geojson" for field in sorted(fields)}
+    paths = paths or {"": folder / f"{stem}.geojson"}
+    for field, path in paths.items():
+        make_folder(path.parent)
+        write_geojson(path, slide, field)
+    return list(paths.values())
 
 
 def write_geojson(path: Path, slide: SlideResult, field_name: str = "") -> None:

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
+from click.testing import CliRunner
 from conftest import Run
 
+from smearscan.classes import COUNTED, CellClass
+from smearscan.cli.main import cli
 from smearscan.synth import read_truth
 
 Screen = Callable[..., Run]
@@ -19,10 +22,6 @@ Screen = Callable[..., Run]
 @pytest.fixture(scope="module")
 def screened(scan_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One run over the scan, shared by the tests that only look at it."""
-    from click.testing import CliRunner
-
-    from smearscan.cli.main import cli
-
     out = tmp_path_factory.mktemp("run")
     result = CliRunner().invoke(
         cli, ["screen", str(scan_tif), "--out", str(out), "--jobs", "1"], catch_exceptions=False
@@ -42,8 +41,6 @@ def test_a_scan_is_screened_and_its_report_named(screened: Run) -> None:
 
 
 def test_almost_every_true_leukocyte_is_found_once(screened: Run, scan_tif: Path) -> None:
-    from smearscan.classes import COUNTED
-
     truth = [cell.box for cell in read_truth(scan_tif.with_suffix(".truth.csv")) if cell.cell_class in COUNTED]
     found = [(float(r["x_px"]) + float(r["width_px"]) / 2, float(r["y_px"]) + float(r["height_px"]) / 2)
              for r in screened.rows("cells.csv")]  # fmt: skip
@@ -70,6 +67,30 @@ def test_the_run_says_what_made_it(screened: Run) -> None:
     assert len(run["settings_digest"]) == 64
     assert all(len(digest) == 64 for digest in run["weights_digests"].values())
     assert run["versions"]["torch"]
+
+
+def test_the_cells_for_qupath_are_those_of_the_table_and_an_export_writes_the_same(
+    screen: Screen, field_png: Path, tmp_path: Path
+) -> None:
+    run = screen(field_png, "--mpp", "0.2", "--geojson")
+    cells = {f"field cell {row['cell_id']}": row for row in run.rows("cells.csv")}
+    features = json.loads((run.out / "geojson" / "field.geojson").read_text("utf-8"))["features"]
+    assert [feature["properties"]["name"] for feature in features] == list(cells)
+    for feature in features:
+        row, ring = cells[feature["properties"]["name"]], feature["geometry"]["coordinates"][0]
+        x, y, width, height = (int(row[name]) for name in ("x_px", "y_px", "width_px", "height_px"))
+        assert (ring[0], ring[2]) == ([x, y], [x + width, y + height])
+        title = feature["properties"]["classification"]["name"]
+        assert title == CellClass(row["cell_class"]).title
+        measured = feature["properties"]["measurements"]["Blast probability"]
+        assert measured == pytest.approx(float(row["blast_probability"]), abs=1e-6)
+    again = tmp_path / "again"
+    command = ["export", "last", "--state", str(tmp_path / "out.state"), "--out", str(again)]
+    assert CliRunner().invoke(cli, command).exit_code == 0
+    assert not (again / "geojson").exists()
+    assert CliRunner().invoke(cli, [*command, "--geojson"]).exit_code == 0
+    name = "geojson/field.geojson"
+    assert (again / name).read_bytes() == (run.out / name).read_bytes()
 
 
 def test_the_report_asks_nothing_of_any_server(screened: Run) -> None:
