@@ -15,7 +15,7 @@ from celery import Celery
 
 from smearscan.errors import TransientError
 from smearscan.local import fail_lost
-from smearscan.stages.retention import Retention, remove_old
+from smearscan.stages.retention import Retention, remove_old, tell_retention
 from smearscan.store.location import Location
 from smearscan.store.state import State, open_state
 from smearscan.store.sweep import lost_chunks, sweep
@@ -51,6 +51,7 @@ def run_sweeper(location: Location, sweeping: Sweeping, over: threading.Event | 
     """Sweep until told to stop by a signal, or by `over`."""
     over = over or _until_signal()
     app, state = make_app(location), open_state(location, patience_s=5.0)
+    state.database.run(tell_retention, sweeping.retention)
     tidied = time.monotonic()
     while not over.wait(sweeping.every_s):
         try:

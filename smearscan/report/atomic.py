@@ -49,6 +49,14 @@ def writing(path: Path) -> Iterator[BinaryIO]:
             beside.unlink(missing_ok=True)
 
 
+def remove_parts(folder: Path, before: float) -> None:
+    """Remove what writers that were killed before (seconds since 1970) left half written in a folder."""
+    for path in folder.glob(".*.part"):
+        with suppress(OSError):  # another may tidy, or not permit it: it is in nobody's way
+            if path.stat().st_mtime < before:
+                path.unlink()
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and its parents; one that is there must be one that files can be written into.
 

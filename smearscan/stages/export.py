@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from sqlalchemy import select
 from smearscan.models import load_card
 from smearscan.provenance import package_names, settings_digest, versions
 from smearscan.records import PatientResult, SlideResult
-from smearscan.report.atomic import make_folder, write_bytes
+from smearscan.report.atomic import make_folder, remove_parts, write_bytes
 from smearscan.report.content import RunInfo
 from smearscan.report.html import write_index
 from smearscan.report.names import report_names
@@ -24,6 +25,9 @@ from smearscan.store.runtimes import runtimes_of
 from smearscan.store.schema import runs
 from smearscan.store.state import State
 from smearscan.timing import add_seconds
+
+#: Seconds after which a file that is half written has no writer any more.
+_ABANDONED_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ def write_run(state: State, run_id: int, out: Path) -> Written:
         If `out` cannot be written, or an artefact is gone.
     """
     make_folder(out / "report")
+    for folder in (out, out / "report"):
+        remove_parts(folder, time.time() - _ABANDONED_S)
     with state.database.reading() as connection:
         run = as_run(connection.execute(select(runs).where(runs.c.id == run_id)).one())
         ran_on = runtimes_of(connection, run_id)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from smearscan.store.artefacts import RESULTS, Kept
-from smearscan.store.schema import chunks, runs
+from smearscan.store.schema import chunks, runs, told
 from smearscan.store.state import State
 
 log = logging.getLogger(__name__)
+
+#: Seconds after which a file that is half written has no writer any more.
+_ABANDONED_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +27,32 @@ class Retention:
     gigabytes: float = 50.0
 
 
+def tell_retention(connection: Connection, retention: Retention) -> None:
+    """Write down what is to be kept, for whoever tidies the same state without being told."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    said = dialect.insert(told).values(name="retention", value=asdict(retention))
+    connection.execute(said.on_conflict_do_update(index_elements=["name"], set_={"value": said.excluded.value}))
+
+
+def told_retention(connection: Connection) -> Retention:
+    """What was told last; the default where nothing was."""
+    found = connection.execute(select(told.c.value).where(told.c.name == "retention")).scalar()
+    return Retention(**found) if found else Retention()
+
+
 def remove_old(state: State, retention: Retention, now: float | None = None) -> int:
     """Remove artefacts that are too old, then the oldest until the rest is small enough.
 
     Returns
     -------
     int
-        Artefacts removed. What is removed is made again when it is asked for.
+        Artefacts removed, beside what killed writers left. What is removed is made again when it is asked for.
     """
+    time_now = time.time() if now is None else now
+    state.artefacts.remove_parts(time_now - _ABANDONED_S)
     in_use = _in_use(state)
     kept = [a for a in state.artefacts.walk() if a.key.split("-", 1)[0] not in RESULTS and a.key not in in_use]
-    limit, oldest = retention.gigabytes * 1e9, (time.time() if now is None else now) - retention.days * 86_400
+    limit, oldest = retention.gigabytes * 1e9, time_now - retention.days * 86_400
     total = sum(artefact.n_bytes for artefact in kept)
     removed = 0
     for artefact in sorted(kept, key=lambda a: (a.written_at, a.key)):

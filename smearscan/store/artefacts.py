@@ -63,6 +63,9 @@ class Artefacts(Protocol):
     def free_bytes(self) -> int | None:
         """Room that is left; None where the store does not say."""
 
+    def remove_parts(self, before: float) -> int:
+        """Remove what writers that were killed before (seconds since 1970) left half written; how many."""
+
     @property
     def place(self) -> str:
         """Where it is, for people."""
@@ -174,6 +177,20 @@ class FolderArtefacts:
         found = os.statvfs(self._root)
         return found.f_bavail * found.f_frsize
 
+    def remove_parts(self, before: float) -> int:
+        n_removed = 0
+        for pattern in (".*.part", "*/*/.*.part"):
+            for path in self._root.glob(pattern):
+                try:
+                    if path.stat().st_mtime < before:
+                        path.unlink()
+                        n_removed += 1
+                except FileNotFoundError:  # its writer was at work after all, or somebody else tidies
+                    continue
+                except OSError as error:
+                    raise _passing(path, error) from error
+        return n_removed
+
     def _path(self, key: str) -> Path:
         kind, digest = key.split("-", 1)
         return self._root / kind / digest[:2] / key
@@ -234,6 +251,9 @@ class RemoteArtefacts:
 
     def free_bytes(self) -> int | None:
         return None
+
+    def remove_parts(self, before: float) -> int:
+        return 0  # an object is there as a whole or not at all
 
     def _path(self, key: str) -> str:
         kind, digest = key.split("-", 1)

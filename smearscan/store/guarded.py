@@ -93,6 +93,10 @@ class GuardedArtefacts:
         """Room that is left."""
         return self._store.free_bytes()
 
+    def remove_parts(self, before: float) -> int:
+        """Remove what was left half written."""
+        return self._store.remove_parts(before)
+
     def is_marked(self) -> bool:
         """Whether somebody has used the store."""
         return self._store.is_marked()

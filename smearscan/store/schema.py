@@ -139,6 +139,9 @@ chunks = Table(
     Index("ix_chunks_slide", "slide_row", "stage", "place"),
 )
 
+#: What a state was told and others are to heed: a name, plain values.
+told = Table("told", metadata, Column("name", String(64), primary_key=True), Column("value", JSON, nullable=False))
+
 #: One line for each piece of work done, never changed: rates, estimates and metrics are read from it.
 work = Table(
     "work",

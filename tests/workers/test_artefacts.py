@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,16 +13,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pretended_night import submit_night
 
+from smearscan import screening
 from smearscan.errors import OutputError, SettingsError, TransientError
 from smearscan.settings import Settings
 from smearscan.stages.job import Job
-from smearscan.stages.retention import Retention, remove_old
+from smearscan.stages.retention import Retention, remove_old, tell_retention, told_retention
 from smearscan.store.artefacts import Artefacts, FolderArtefacts, artefact_key, open_artefacts
 from smearscan.store.claims import Claim
 from smearscan.store.guarded import seal
 from smearscan.store.location import find_location
 from smearscan.store.schema import chunks
 from smearscan.store.state import State, open_state
+from smearscan.submission import gather
+from smearscan.synth import write_smear
+from workers.sweeper import Sweeping, run_sweeper
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +187,45 @@ def test_the_oldest_go_until_the_rest_is_small_enough(state: State, sizes: list[
     left = [kept.n_bytes for kept in state.artefacts.walk()]
     assert sum(left) <= limit
     assert sum(len(seal(b"x" * size)) for size in sizes) > limit or len(left) == len(sizes)
+
+
+def test_what_a_killed_writer_left_is_removed_after_a_day(state: State) -> None:
+    state.artefacts.put(artefact_key("crop", 1), b"x")
+    (place,) = {path.parent for path in Path(state.location.artefacts).rglob("crop-*")}
+    (place / ".0123456789abcdef.part").write_bytes(b"half a cell")
+    remove_old(state, Retention())
+    assert len(list(place.iterdir())) == 2, "its writer may be at work"
+    remove_old(state, Retention(), now=time.time() + 2 * 86_400)
+    assert [path.name for path in place.iterdir()] == [artefact_key("crop", 1)]
+
+
+def test_what_is_kept_is_what_the_state_was_told_last(state: State) -> None:
+    assert state.database.read(told_retention) == Retention()
+    for days in (90.0, 30.0):
+        state.database.run(tell_retention, Retention(days, 500.0))
+    assert state.database.read(told_retention) == Retention(30.0, 500.0)
+    over = threading.Event()
+    over.set()
+    run_sweeper(state.location, Sweeping(retention=Retention(7.0, 70.0)), over)
+    assert state.database.read(told_retention) == Retention(7.0, 70.0)
+
+
+def test_a_screening_keeps_what_the_state_was_told_and_tidies_where_it_writes(state: State, tmp_path: Path) -> None:
+    smear, out = tmp_path / "a.tif", tmp_path / "out"
+    write_smear(smear, 500, 400, 3, mpp=0.2, cells_per_mm2=900.0, layout="field")
+    (out / "report").mkdir(parents=True)
+    left = out / "report" / ".a.html.4000000.part"
+    left.write_bytes(b"half a page")
+    os.utime(left, (1, 1))
+    state.database.run(tell_retention, Retention(0.0, 0.0))
+    screening.screen(gather([smear]), Settings(), out, "default", 1, _Nobody(), state)
+    assert {kept.key.split("-")[0] for kept in state.artefacts.walk()} == {"finish", "aggregate", "report"}
+    assert not left.exists()
+
+
+class _Nobody:
+    def update(self, done: float, total: float, note: str = "") -> None:
+        """Nobody looks."""
 
 
 def test_artefacts_of_a_run_that_goes_on_are_kept_whatever_their_age(state: State) -> None:
