@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,3 +26,25 @@ def shared_data() -> Path:
     if not _SHARED.is_dir():
         pytest.skip("no ../shared/data: a newcomer has none of these images, and none may enter the project")
     return _SHARED
+
+
+@pytest.fixture
+def ordinary_rights() -> Iterator[None]:
+    """This thread may read and write what permissions allow, also where root runs the tests; others have to be started
+    without the right to more (tests/e2e/test_bad_hands.py).
+    """
+    if os.geteuid() != 0:
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "capset"):
+        pytest.skip("root may read everything, and only on Linux can it lay that right down")
+    # capget(2): version 3, this thread; then two triples of effective, permitted and inheritable rights.
+    header, rights = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert libc.capget(header, rights) == 0
+    before = rights[0]
+    rights[0] &= ~(1 << 1 | 1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    assert libc.capset(header, rights) == 0
+    yield
+    rights[0] = before
+    assert libc.capset(header, rights) == 0

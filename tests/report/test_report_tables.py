@@ -197,3 +197,12 @@ def test_only_counted_cells_are_a_slides_leukocytes_and_blasts(tmp_path: Path) -
     write_slides(tmp_path / "s.csv", [fake_slide(cells=cells)])
     (row,) = _rows(tmp_path / "s.csv")
     assert (row["n_detections"], row["n_leukocytes"], row["n_blasts"]) == ("4", "2", "1")
+
+
+def test_a_folder_that_is_there_and_may_not_be_written_is_found_out_before_the_work(
+    tmp_path: Path, ordinary_rights: None
+) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+    with pytest.raises(OutputError, match=r"closed cannot be written: Permission denied\. choose another"):
+        make_folder(tmp_path / "closed")
+    make_folder(tmp_path)

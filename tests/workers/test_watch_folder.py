@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -200,8 +199,7 @@ def _scans(folder: Path, *names: str) -> list[Path]:
     return files
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_yet_waits(tmp_path: Path, clock: _Clock) -> None:
+def test_a_file_that_may_not_be_read_yet_waits(tmp_path: Path, clock: _Clock, ordinary_rights: None) -> None:
     file = tmp_path / "a.tif"
     file.write_bytes(b"x")
     file.chmod(0)
