@@ -19,6 +19,7 @@ from smearscan.errors import OutputError, TransientError
 from smearscan.geometry import Mpp
 from smearscan.records import Interval, Scale
 from smearscan.report import atomic
+from smearscan.report.atomic import make_folder
 from smearscan.report.tables import write_cells, write_patients, write_run, write_slides, write_tables
 
 PATIENTS = (
