@@ -166,8 +166,9 @@ def summary(rows: Sequence[dict[str, Any]]) -> str:
         lines.append([*cells, str(len(groups[name, "random fifth"]))])
     header = ["network", "parameters, M", "random fifth", "unseen blocks", "seeds"]
     notes = [
-        f"Taleqani, four classes of fields at {SIDE_PX} px unless the name says another, from scratch, {EPOCHS} epochs, Adam {RATE}, batch {BATCH}, "
-        "one CPU thread; the same images and steps for all, no epoch chosen",
+        f"Taleqani, four classes of fields at {SIDE_PX} px unless the name says another, from scratch, "
+        f"{EPOCHS} epochs, Adam {RATE}, batch {BATCH}, one CPU thread; "
+        "the same images and steps for all, no epoch chosen",
         "mean over seeds ± standard deviation; in brackets the 95 % interval of the first seed, blocks drawn anew",
         "random fifth: neighbours of its fields, mostly of the same patient, were trained on",
         "so few steps favour small networks: what loses here may win with a GPU's budget",
