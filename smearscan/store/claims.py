@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_, update
 
 from smearscan.store.clock import now
 from smearscan.store.runtimes import bind, foreign
@@ -99,46 +99,53 @@ def beat(connection: Connection, claims: Sequence[Claim], lease_s: float) -> Non
 
 
 def _open_runs(connection: Connection, wanted: Wanted) -> list[Row[Any]]:
+    return list(connection.execute(_ordered(wanted)))
+
+
+def _ordered(wanted: Wanted) -> Select[Any]:
+    """Open runs, the most urgent first, of as urgent ones those of the laboratory that has had least."""
     query = (
         select(runs.c.id, runs.c.priority)
         .join(laboratories, laboratories.c.name == runs.c.laboratory)
         .where(runs.c.state == "open", runs.c.id.in_(wanted.run_ids))
         .order_by(runs.c.priority, laboratories.c.served, runs.c.id)
     )
-    if not wanted.takes_routine:
-        query = query.where(runs.c.priority == STAT)
-    return list(connection.execute(query))
+    return query if wanted.takes_routine else query.where(runs.c.priority == STAT)
 
 
 def _first(
     connection: Connection, open_runs: Sequence[Row[Any]], wanted: Wanted, time: float, is_pooled: bool | None
 ) -> Row[Any] | None:
     """The most urgent chunk, of any stage or of those that are (not) pooled."""
+    may_be_done = _may_be_done(connection, open_runs, wanted, time)
+    if is_pooled is not None:
+        may_be_done &= (chunks.c.pool != "") == is_pooled
+    with_work = _ordered(wanted).where(select(chunks.c.id).where(chunks.c.run_id == runs.c.id, may_be_done).exists())
+    passed: list[int] = []
+    while True:
+        run = connection.execute(with_work.where(runs.c.id.not_in(passed)).limit(1)).first()
+        if run is None:
+            return None
+        of_run = select(chunks).join(runs, runs.c.id == chunks.c.run_id).where(runs.c.id == run.id, may_be_done)
+        first = of_run.order_by(chunks.c.rank, chunks.c.id).limit(1).with_for_update(skip_locked=True, of=chunks)
+        if (found := connection.execute(first).first()) is not None:
+            return found
+        passed.append(run.id)  # others are taking the last that it has
+
+
+def _may_be_done(
+    connection: Connection, open_runs: Sequence[Row[Any]], wanted: Wanted, time: float
+) -> ColumnElement[bool]:
+    """Whether a chunk, joined to its run, is ready and for this worker."""
+    condition = (chunks.c.status == "ready") & chunks.c.queue.in_(wanted.queues) & (chunks.c.ready_at <= time)
+    if left_alone := foreign(connection, wanted.run_ids, wanted.runtimes):
+        condition &= tuple_(chunks.c.run_id, chunks.c.queue).not_in(list(left_alone))
     pending = _pending(connection, open_runs)
-    left_alone = foreign(connection, wanted.run_ids, wanted.runtimes)
-    for run in open_runs:
-        # What is less urgent, cancelled, or left to workers of another version must not keep this run from cutting.
-        has_room = sum(n for priority, n in pending.items() if priority <= run.priority) < wanted.most_pending
-        found: list[Row[Any]] = []
-        for queue in wanted.queues:
-            if (run.id, queue) in left_alone:
-                continue
-            query = (
-                select(chunks)
-                .where(chunks.c.run_id == run.id, chunks.c.status == "ready", chunks.c.queue == queue)
-                .where(chunks.c.ready_at <= time)
-                .order_by(chunks.c.rank, chunks.c.id)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            )
-            if is_pooled is not None:
-                query = query.where((chunks.c.pool != "") == is_pooled)
-            if not has_room:
-                query = query.where(chunks.c.stage != "crop")
-            found += connection.execute(query).all()
-        if found:
-            return min(found, key=lambda row: (row.rank, row.id))
-    return None
+    for priority in {run.priority for run in open_runs}:
+        # What is less urgent, cancelled, or left to workers of another version must not keep a run from cutting.
+        if sum(n for other, n in pending.items() if other <= priority) >= wanted.most_pending:
+            condition &= ~((chunks.c.stage == "crop") & (runs.c.priority == priority))
+    return condition
 
 
 def _pending(connection: Connection, open_runs: Sequence[Row[Any]]) -> dict[int, int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from pretended_night import N_SETS, N_TILES, new_night, pretend, submit_night, take, wanting, work_through
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from smearscan.errors import SettingsError
@@ -19,13 +19,13 @@ from smearscan.stages import flow
 from smearscan.stages.execute import beating
 from smearscan.stages.progress import run_progress
 from smearscan.stages.status import run_status
-from smearscan.stages.table import STAGES
+from smearscan.stages.table import QUEUES, STAGES
 from smearscan.store.artefacts import open_artefacts
 from smearscan.store.claims import ROUTINE, STAT
 from smearscan.store.database import Database, open_database
 from smearscan.store.location import find_location
 from smearscan.store.runs import cancel, find_run, retry
-from smearscan.store.schema import chunks, patients, runs, slides
+from smearscan.store.schema import chunks, patients, runs, runtimes, slides
 from smearscan.store.state import State
 from smearscan.store.submit import submit
 from smearscan.store.sweep import Swept, is_gone, sweep, worker_name
@@ -209,6 +209,39 @@ def test_a_lease_of_work_that_hangs_is_renewed_up_to_a_limit_and_then_runs_out(
         assert database.run(flow.complete, other[0], pretend(other[0]))
     assert not database.run(flow.complete, hung[0], pretend(hung[0])), "what comes late changes nothing"
     assert f"chunk {hung[0].id} (survey) has not ended in 2 s" in caplog.text
+
+
+def test_a_worker_asks_as_little_of_a_thousand_runs_as_of_one(database: Database) -> None:
+    many = [submit_night(database, [("a", "A")], digest=f"{n}", laboratory=f"L{n % 3}") for n in range(60)]
+
+    def n_statements(runs: list[int], queue: str) -> int:
+        asked: list[str] = []
+        event.listen(database.engine, "before_cursor_execute", note := lambda *seen: asked.append(seen[2]))
+        take(database, wanting(*runs, queues=(queue,), runtimes={queue: "cpu"}))
+        event.remove(database.engine, "before_cursor_execute", note)
+        return len(asked)
+
+    for queue in ("gpu", "cpu"):  # where there is nothing for it, and where there is
+        assert n_statements(many[1:], queue) == n_statements(many[:1], queue)
+
+
+def test_a_run_whose_last_work_another_is_taking_does_not_hide_the_next(database: Database) -> None:
+    first, second = (submit_night(database, [("a", "A")], digest=f"{n}") for n in range(2))
+    if database.is_sqlite:
+        pytest.skip("SQLite has one writer at a time")
+    with database.transaction() as other:
+        other.execute(select(chunks).where(chunks.c.run_id == first).with_for_update())
+        assert [held.run_id for held in take(database, wanting(first, second))] == [second]
+
+
+def test_many_runs_that_others_work_on_are_left_to_them(database: Database) -> None:
+    theirs = [submit_night(database, [("a", "A")], digest=f"{n}") for n in range(1200)]
+    mine = submit_night(database, [("b", "B")], digest="mine")
+    with database.transaction() as connection:
+        said = [{"run_id": run, "queue": "cpu", "runtime": "another"} for run in theirs]
+        connection.execute(insert(runtimes), said)
+    claims = take(database, wanting(*theirs, mine, runtimes=dict.fromkeys(QUEUES, "cpu")))
+    assert [held.run_id for held in claims] == [mine]
 
 
 @pytest.mark.parametrize("is_final", [True, False])
