@@ -120,7 +120,9 @@ def _first(
     may_be_done = _may_be_done(connection, open_runs, wanted, time)
     if is_pooled is not None:
         may_be_done &= (chunks.c.pool != "") == is_pooled
-    with_work = _ordered(wanted).where(select(chunks.c.id).where(chunks.c.run_id == runs.c.id, may_be_done).exists())
+    # No EXISTS: PostgreSQL makes a join of that, and looks at every chunk for every run where it has no statistics yet.
+    any_of_run = select(chunks.c.id).where(chunks.c.run_id == runs.c.id, may_be_done).limit(1)
+    with_work = _ordered(wanted).where(any_of_run.scalar_subquery().is_not(None))
     passed: list[int] = []
     while True:
         run = connection.execute(with_work.where(runs.c.id.not_in(passed)).limit(1)).first()
