@@ -15,18 +15,18 @@ import cv2
 import numpy as np
 import torch
 
-from smearscan.crops.readymade import TYPICAL_CELL_UM
+from smearscan.crops.mask import load_segmenter
 from smearscan.models.calibrate import fit_temperature
 from smearscan.models.cards import InputCard, ModelCard
 from smearscan.models.infer import logits
 from smearscan.models.packages import Package, load_package, save_package
 from smearscan.models.registry import create_model
 from smearscan.train.cells import SOURCES, CellTable, is_smudge, load_cells
-from smearscan.train.fit import Batch, Recipe, fit, soft_targets
+from smearscan.train.fit import Batch, Recipe, blended, fit, soft_targets
 from smearscan.train.measure_scores import macro_f1
-from smearscan.train.restain import Restainer, Strength
 from smearscan.train.run_time import run_time_pictures
-from smearscan.train.windows import masked_pictures
+from smearscan.train.type_batches import TrainingRows, TypeBatches
+from smearscan.train.type_figures import measure_coarse
 
 CLASSES = (
     "neutrophil",
@@ -52,12 +52,8 @@ INPUT = InputCard(
 )
 NETWORK = "vgg16_eca"
 OPTIONS: dict[str, Any] = {"width": 0.25, "head": "gap", "batch_norm": True}
-#: Three quarters of a batch stay near their laboratory's look, the rest is carried far from it.
-_NEAR = Strength(scale=0.05, blur_px=0.7, mix=0.04, gain=0.08, offset=0.02, rim=0.2)
-_FAR = Strength(scale=0.08, blur_px=1.7, mix=0.15, gain=0.25, offset=0.05, rim=0.4)
-#: Share of a batch that is shown as pictures without scale are: every cell as wide as `TYPICAL_CELL_UM`.
-_WITHOUT_SCALE = 0.25
-#: Target of a cell that is known to be mononuclear and no more: the differential leaves it to the blast networks.
+#: Label and target of a cell known to be mononuclear and no more: the differential leaves it to the blast networks.
+_UNNAMED = len(CLASSES)
 _MONONUCLEAR = torch.zeros(1, len(CLASSES))
 _MONONUCLEAR[0, [CLASSES.index(c) for c in ("lymphocyte", "monocyte", "immature_granulocyte")]] = torch.tensor(
     [0.6, 0.2, 0.2]
@@ -109,7 +105,7 @@ def sampling_weights(sources: np.ndarray, labels: np.ndarray) -> np.ndarray:
         for label in np.unique(labels[sources == source]):
             group = (sources == source) & (labels == label)
             share = 1.0 if SOURCES[source] == "pbc" else 0.45 * min(1.0, group.sum() / 80)
-            share = {"artefact": 0.15, "smudge": 0.2, "unnamed": 0.25}.get((*CLASSES, "unnamed")[label], share)
+            share = {"artefact": 0.3, "smudge": 0.2, "unnamed": 0.25}.get((*CLASSES, "unnamed")[label], share)
             weights[group] = share / group.sum()
     return weights / weights.sum()
 
@@ -121,32 +117,31 @@ def train(
     left_out: tuple[str, ...] = (),
     start: torch.nn.Module | None = None,
     checkpoint: Path | None = None,
+    near: float = 0.5,
 ) -> torch.nn.Module:
     """Train one network on the training split, from scratch or from the weights of `start`.
 
-    `left_out` names sources to do without, but for their red cells: the class artefact has no others.
+    `left_out` names sources to do without, but for their red cells: the class artefact has no others. `near` is the
+    share of a batch that stays near its laboratory's look: less of it serves other laboratories, more of it home.
     """
     is_left_out = table.is_from(*left_out)[cells.rows] & (cells.labels != CLASSES.index("artefact"))
     keep = (cells.split == 0) & ~is_left_out
     rows, labels = cells.rows[keep], cells.labels[keep]
     unnamed = mononuclear_cells(table)
-    rows, labels = np.concatenate([rows, unnamed]), np.concatenate([labels, np.full(len(unnamed), len(CLASSES))])
-    pictures = masked_pictures(table.windows[rows], table.masks[rows], INPUT.window_um, INPUT.side_px)
-    chances = sampling_weights(table.sources[rows], labels)
+    rows, labels = np.concatenate([rows, unnamed]), np.concatenate([labels, np.full(len(unnamed), _UNNAMED)])
+    given = TrainingRows(
+        rows=rows,
+        labels=labels,
+        chances=sampling_weights(table.sources[rows], labels),
+        is_round=np.isin(labels, [CLASSES.index("lymphocyte"), _UNNAMED]),
+        copied=np.where(labels == CLASSES.index("artefact"), 0.25, np.where(labels == _UNNAMED, 0.08, 1.0)),
+    )
+    batches = TypeBatches(table, given, INPUT, load_segmenter(), recipe.batch, recipe.seed, near)
     targets = torch.cat([soft_targets(np.arange(len(CLASSES)), len(CLASSES)), _MONONUCLEAR])
-    restain = Restainer(recipe.seed)
-    to_typical = (table.measures[rows, 0] / TYPICAL_CELL_UM).clip(0.4, 2.0)
 
     def draw(rng: np.random.Generator) -> Batch:
-        batch = rng.choice(len(rows), recipe.batch, p=chances)
-        images = torch.from_numpy(pictures[batch]).permute(0, 3, 1, 2)
-        is_unscaled = rng.random(recipe.batch) < _WITHOUT_SCALE
-        shrinks = torch.from_numpy(np.where(is_unscaled, to_typical[batch], 1.0).astype(np.float32))
-        near = 3 * recipe.batch // 4
-        whitened = torch.cat(
-            [restain(images[:near], _NEAR, shrinks[:near]), restain(images[near:], _FAR, shrinks[near:])]
-        )
-        return whitened, targets[torch.from_numpy(labels[batch])]
+        images, drawn = batches(rng)
+        return images, targets[drawn]
 
     torch.manual_seed(recipe.seed)
     model = create_model(NETWORK, len(CLASSES), **OPTIONS)
@@ -155,8 +150,22 @@ def train(
     return fit(model, draw, recipe, checkpoint)
 
 
-def make_card(name: str, recipe: Recipe) -> ModelCard:
-    """The card before anything was measured."""
+def load_start(name: str, blend: str | None, share: float) -> Package:
+    """The package to go on from, its weights averaged with another's where `blend` names one; its card says so."""
+    package = load_package(name)
+    if blend is None:
+        return package
+    told = f"{package.card.training.get('cycles')}; the mean of its weights ({share:g}) and those of {blend}"
+    card = package.card.model_copy(update={"training": package.card.training | {"cycles": told}})
+    return Package(blended(package.model, load_package(blend).model, share), card)
+
+
+def make_card(name: str, recipe: Recipe, near: float, before: dict[str, Any] | None = None) -> ModelCard:
+    """The card before anything was measured; `before` is the training of the package that was gone on from."""
+    before = before or {}
+    cycle = (
+        f"{recipe.steps} of {recipe.batch} cells at a rate of {recipe.rate:g}, seed {recipe.seed}, {near:g} near home"
+    )
     return ModelCard(
         name=name,
         summary="Differential of Romanowsky-stained blood cells, ten classes; the step before blast or not.",
@@ -169,9 +178,10 @@ def make_card(name: str, recipe: Recipe) -> ModelCard:
         thresholds={"unidentified": _LEAST_SURE},
         training={
             "command": "python -m smearscan.train.celltype",
-            "steps": recipe.steps,
+            "steps": before.get("steps", 0) + recipe.steps,
             "batch": recipe.batch,
             "seed": recipe.seed,
+            "cycles": "; ".join(filter(None, [before.get("cycles"), cycle])),
             "kept": "running average of the weights at the last step; no epoch was selected",
         },
         data=(
@@ -195,9 +205,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1100)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", help="package whose weights to go on from: --steps 1000, then --steps 700 --start")
+    parser.add_argument("--near", type=float, default=0.5, help="share of a batch near its laboratory's look")
+    parser.add_argument("--blend", help="package whose weights those of --start are averaged with before")
+    parser.add_argument("--share", type=float, default=0.6, help="what --start counts for in that average")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=96)
@@ -210,14 +223,16 @@ def main() -> None:
     table = load_cells(given.data, given.cache)
     cells = typed_cells(table)
     recipe = Recipe(steps=given.steps, batch=given.batch, seed=given.seed, rate=given.rate)
-    start = load_package(given.start).model if given.start else None
+    start = load_start(given.start, given.blend, given.share) if given.start else None
     left_out = tuple(given.leave_out)
-    model = train(table, cells, recipe, left_out, start, given.checkpoint)
-    package = Package(model, make_card("celltype", recipe))
+    model = train(table, cells, recipe, left_out, start.model if start else None, given.checkpoint, given.near)
+    package = Package(model, make_card("celltype", recipe, given.near, start.card.training if start else None))
     raw = logits(package, run_time_pictures(table, cells.rows, INPUT))
     is_validation = cells.split == 1
     temperature = fit_temperature(raw[is_validation], cells.labels[is_validation])
     figures = measure(table, cells, raw) | measure_left_out(table, cells, raw, left_out)
+    leukocytes = (cells.split == 2) & (cells.labels < CLASSES.index("platelet"))
+    figures |= measure_coarse(package, table, cells.rows[leukocytes], cells.labels[leukocytes], load_segmenter())
     print(f"temperature {temperature:.3f}", *(f"{k} = {v}" for k, v in figures.items()), sep="\n")
     card = package.card.model_copy(update={"temperature": temperature, "figures": figures})
     save_package(model, card, folder=given.out)

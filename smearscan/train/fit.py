@@ -101,6 +101,19 @@ def _average(kept: nn.Module, model: nn.Module, share: float) -> None:
             old.copy_(new)
 
 
+def blended(model: nn.Module, other: nn.Module, share: float) -> nn.Module:
+    """`model` with the mean of its own weights, counting `share`, and those of `other`, in place.
+
+    A network that was carried away from home keeps most of what it won abroad, and gets back what it lost at home.
+
+    References
+    ----------
+    Wortsman et al. 2022, https://doi.org/10.48550/arXiv.2109.01903.
+    """
+    _average(model, other, share)
+    return model
+
+
 def soft_targets(labels: np.ndarray, n_classes: int, smoothing: float = 0.06) -> Tensor:
     """One-hot targets with a little taken off: (N, n_classes) float32."""
     hot = functional.one_hot(torch.from_numpy(labels.astype(np.int64)), n_classes).float()

@@ -50,6 +50,17 @@ def masked_pictures(windows: np.ndarray, masks: np.ndarray, window_um: float, si
     return out
 
 
+def nucleus_pictures(masks: np.ndarray, window_um: float, side_px: int) -> np.ndarray:
+    """Share of each pixel that is nucleus, 0 to 255: (N, side_px, side_px) uint8."""
+    half = round(WINDOW_PX * window_um / WINDOW_UM / 2)
+    middle = slice(WINDOW_PX // 2 - half, WINDOW_PX // 2 + half)
+    out = np.empty((len(masks), side_px, side_px), np.uint8)
+    for i, mask in enumerate(masks):
+        nucleus = (mask[middle, middle] == 2).astype(np.uint8) * 255
+        out[i] = cv2.resize(nucleus, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    return out
+
+
 def degraded(windows: np.ndarray, seed: int) -> np.ndarray:
     """Sharp windows as a coarse camera would have kept them: 0.45–0.54 µm/px, blurred, JPEG; same shape."""
     rng = np.random.default_rng(seed)

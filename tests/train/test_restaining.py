@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from smearscan.crops.whiten import LEVELS_PER_SD, whiten_cell
-from smearscan.train.fit import Recipe, fit, soft_targets
+from smearscan.train.fit import Recipe, blended, fit, soft_targets
 from smearscan.train.restain import Restainer, Strength, to_density, whiten
 
 _STRENGTH = Strength(scale=0.1, blur_px=1.0, mix=0.1, gain=0.2, offset=0.05)
@@ -67,6 +67,15 @@ def test_soft_targets_are_probabilities_that_favour_the_label() -> None:
     targets = soft_targets(np.array([0, 2]), 3)
     assert torch.allclose(targets.sum(1), torch.ones(2))
     assert targets.argmax(1).tolist() == [0, 2]
+
+
+def test_blended_weights_lie_between_those_of_the_two() -> None:
+    """The share is that of the network that is changed; the other stays as it was."""
+    one, other = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+    expected = 0.75 * one.weight.detach() + 0.25 * other.weight.detach()
+    before = other.weight.detach().clone()
+    assert torch.allclose(blended(one, other, 0.75).state_dict()["weight"], expected)
+    assert torch.equal(other.weight, before)
 
 
 def test_the_loop_learns_and_keeps_the_average_in_evaluation_mode() -> None:
