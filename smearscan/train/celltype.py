@@ -18,6 +18,7 @@ import torch
 from smearscan.crops.mask import load_segmenter
 from smearscan.models.calibrate import fit_temperature
 from smearscan.models.cards import InputCard, ModelCard
+from smearscan.models.fused import for_inference
 from smearscan.models.infer import logits
 from smearscan.models.packages import Package, load_package, save_package
 from smearscan.models.registry import create_model
@@ -105,7 +106,7 @@ def sampling_weights(sources: np.ndarray, labels: np.ndarray) -> np.ndarray:
         for label in np.unique(labels[sources == source]):
             group = (sources == source) & (labels == label)
             share = 1.0 if SOURCES[source] == "pbc" else 0.45 * min(1.0, group.sum() / 80)
-            share = {"artefact": 0.3, "smudge": 0.2, "unnamed": 0.25}.get((*CLASSES, "unnamed")[label], share)
+            share = {"artefact": 0.3, "smudge": 0.2, "unnamed": 1.0}.get((*CLASSES, "unnamed")[label], share)
             weights[group] = share / group.sum()
     return weights / weights.sum()
 
@@ -160,12 +161,23 @@ def load_start(name: str, blend: str | None, share: float) -> Package:
     return Package(blended(package.model, load_package(blend).model, share), card)
 
 
-def make_card(name: str, recipe: Recipe, near: float, before: dict[str, Any] | None = None) -> ModelCard:
-    """The card before anything was measured; `before` is the training of the package that was gone on from."""
-    before = before or {}
+def training_told(recipe: Recipe, near: float, before: dict[str, Any]) -> dict[str, Any]:
+    """The card's table of training; `before` is that of the package that was gone on from."""
     cycle = (
         f"{recipe.steps} of {recipe.batch} cells at a rate of {recipe.rate:g}, seed {recipe.seed}, {near:g} near home"
     )
+    return {
+        "command": "python -m smearscan.train.celltype",
+        "steps": before.get("steps", 0) + recipe.steps,
+        "batch": recipe.batch,
+        "seed": recipe.seed,
+        "cycles": "; ".join(filter(None, [before.get("cycles"), cycle])),
+        "kept": "running average of the weights at the last step; no epoch was selected",
+    }
+
+
+def make_card(name: str, training: dict[str, Any]) -> ModelCard:
+    """The card before anything was measured."""
     return ModelCard(
         name=name,
         summary="Differential of Romanowsky-stained blood cells, ten classes; the step before blast or not.",
@@ -176,14 +188,7 @@ def make_card(name: str, recipe: Recipe, near: float, before: dict[str, Any] | N
         temperature=1.0,
         figures={},
         thresholds={"unidentified": _LEAST_SURE},
-        training={
-            "command": "python -m smearscan.train.celltype",
-            "steps": before.get("steps", 0) + recipe.steps,
-            "batch": recipe.batch,
-            "seed": recipe.seed,
-            "cycles": "; ".join(filter(None, [before.get("cycles"), cycle])),
-            "kept": "running average of the weights at the last step; no epoch was selected",
-        },
+        training=training,
         data=(
             "PBC, Acevedo et al. 2020, 500 a class of 8, CC BY 4.0: 70 % by file number",
             "Raabin, BCCD (by way of TXL-PBC, MIT) and segmentation_WBC (zxaoyou, GPL-3): 608 cells, types read by eye "
@@ -205,7 +210,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1500, help="0 only blends, calibrates and measures --start")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", help="package whose weights to go on from: --steps 1000, then --steps 700 --start")
     parser.add_argument("--near", type=float, default=0.5, help="share of a batch near its laboratory's look")
@@ -225,8 +230,13 @@ def main() -> None:
     recipe = Recipe(steps=given.steps, batch=given.batch, seed=given.seed, rate=given.rate)
     start = load_start(given.start, given.blend, given.share) if given.start else None
     left_out = tuple(given.leave_out)
-    model = train(table, cells, recipe, left_out, start.model if start else None, given.checkpoint, given.near)
-    package = Package(model, make_card("celltype", recipe, given.near, start.card.training if start else None))
+    if start is not None and given.steps == 0:
+        model, card = start.model, make_card("celltype", start.card.training)
+    else:
+        model = train(table, cells, recipe, left_out, start.model if start else None, given.checkpoint, given.near)
+        card = make_card("celltype", training_told(recipe, given.near, start.card.training if start else {}))
+    path, card = save_package(model, card, folder=given.out)
+    package = for_inference(load_package(str(path) if given.out else card.name))  # 16 bits round: measured as it runs
     raw = logits(package, run_time_pictures(table, cells.rows, INPUT))
     is_validation = cells.split == 1
     temperature = fit_temperature(raw[is_validation], cells.labels[is_validation])
@@ -234,7 +244,7 @@ def main() -> None:
     leukocytes = (cells.split == 2) & (cells.labels < CLASSES.index("platelet"))
     figures |= measure_coarse(package, table, cells.rows[leukocytes], cells.labels[leukocytes], load_segmenter())
     print(f"temperature {temperature:.3f}", *(f"{k} = {v}" for k, v in figures.items()), sep="\n")
-    card = package.card.model_copy(update={"temperature": temperature, "figures": figures})
+    card = card.model_copy(update={"temperature": temperature, "figures": figures})
     save_package(model, card, folder=given.out)
 
 
