@@ -288,8 +288,7 @@ def main() -> None:
         print(story, flush=True)
         with (given.folder / "chaos.csv").open("a", newline="", encoding="utf-8") as file:
             row = asdict(story)
-            csv.writer(file).writerow([*row] if file.tell() == 0 else [])
-            csv.writer(file).writerow(row.values())
+            csv.writer(file).writerows([row.values()] if file.tell() else [[*row], row.values()])
     sys.exit(0 if is_good else 1)
 
 
