@@ -25,6 +25,8 @@ from pathlib import Path
 
 import psutil
 
+from smearscan.store.database import Database
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "workers"))
 from servers import PostgreSQL, short_folder  # the servers that the tests use
 
@@ -67,7 +69,7 @@ def measure(state_address: str, files: Path, n: int, n_runs: int) -> dict[str, f
     reader = open_reader(location.database)
     found = {
         "submitted_per_s": n / seconds,
-        "status_s": _median(lambda: _status(state)),
+        "status_s": _median(lambda: _status(reader)),
         "claim_s": _median(lambda: _claim(state)),
         "scrape_s": _median(_scraper(reader)),
         "rss_before_mb": before,
@@ -76,10 +78,10 @@ def measure(state_address: str, files: Path, n: int, n_runs: int) -> dict[str, f
     return found | {"rss_at_the_end_mb": _rss_mb()}
 
 
-def _status(state: object) -> None:
+def _status(reader: Database) -> None:
     from workers.commands import status
 
-    found, heard = status._read(state, None)  # type: ignore[arg-type]
+    found, _n_more, heard = status._read(reader, None)
     "\n".join([*(status._lines(one) for one in found), status._worker_lines(heard)])
 
 
