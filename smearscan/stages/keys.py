@@ -21,7 +21,7 @@ from smearscan.settings import ClassifySettings, Settings
 from smearscan.store.artefacts import artefact_key
 
 #: Parts of the package that no result passes through.
-_NO_RESULTS = {"cli", "train", "synth", "evaluate", "datasets", "store", "review"}
+_NO_RESULTS = {"cli", "train", "synth", "evaluate", "datasets", "store"}
 #: Endings of source: a page is made by its templates as much as by Python.
 _SOURCE = {".py", ".j2", ".css", ".js"}
 
