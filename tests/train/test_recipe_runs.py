@@ -27,7 +27,7 @@ TINY = ["epochs=1", "batch=16", "patience=1"]
 SLIM = {"ullah2021": ["options={width=0.125,hidden=16}"], "ullah2021_vgg16": ["options={width=0.125,hidden=16}"]}
 #: Every fold is trained where folds are the point; elsewhere one stands for all.
 ONE_FOLD = {"subjects-5"}
-BY_DEFAULT = {"jiang2021_efficientnet_b0", "sajon2024_cnn"}
+BY_DEFAULT = {"sajon2024_cnn"}
 
 
 @pytest.fixture(scope="module")

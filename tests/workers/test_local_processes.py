@@ -47,6 +47,7 @@ local.work_off(state, run, 1, lambda progress: None)
 """
 
 
+@pytest.mark.slow
 def test_a_screening_that_hangs_ends_with_the_remedy_and_its_slide_fails_after_some_starts(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(b"on a share that hangs")
     command = [sys.executable, "-c", _HANGS, str(tmp_path / "state"), str(tmp_path / "a.tif")]

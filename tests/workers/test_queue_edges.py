@@ -234,6 +234,7 @@ def test_a_run_whose_last_work_another_is_taking_does_not_hide_the_next(database
         assert [held.run_id for held in take(database, wanting(first, second))] == [second]
 
 
+@pytest.mark.slow
 def test_many_runs_that_others_work_on_are_left_to_them(database: Database) -> None:
     theirs = [submit_night(database, [("a", "A")], digest=f"{n}") for n in range(1200)]
     mine = submit_night(database, [("b", "B")], digest="mine")
