@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -78,19 +78,6 @@ def cell_tables(csv_path: Path, parquet_path: Path) -> Iterator[CellTables]:
         CellTables(csv_file, parquet_file).until_the_end() as tables,
     ):
         yield tables
-
-
-def write_cells(csv_path: Path, parquet_path: Path, slides: Iterable[SlideResult]) -> None:
-    """Write cells.csv and cells.parquet: the same rows, slides in the order given, cells by number.
-
-    Raises
-    ------
-    OutputError, TransientError
-        If a file cannot be written.
-    """
-    with cell_tables(csv_path, parquet_path) as tables:
-        for slide in slides:
-            tables.add(slide)
 
 
 def _cell_row(numbered: NumberedCell, patient_id: str) -> dict[str, Value]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from smearscan.records import PatientResult, SlideResult
 from smearscan.report.atomic import write_bytes
-from smearscan.report.cell_tables import cell_tables, write_cells
+from smearscan.report.cell_tables import cell_tables
 from smearscan.report.content import RunInfo
 from smearscan.report.csv_text import (
     FRACTION,
@@ -31,9 +31,6 @@ from smearscan.report.csv_text import (
 )
 from smearscan.report.identity import is_called_blast
 
-__all__ = ["write_cells", "write_patients", "write_run", "write_slide_tables", "write_slides", "write_tables"]
-
-
 PATIENT_COLUMNS = columns(
     "patient_id,n_slides,n_leukocytes,n_blasts,blast_fraction,blast_fraction_low,blast_fraction_high,"
     "corrected_fraction,corrected_low,corrected_high,flag,reasons,"
@@ -43,19 +40,6 @@ SLIDE_COLUMNS = columns(
     "slide_id,path,patient_id,status,reason,mpp,mpp_source,n_detections,n_leukocytes,n_blasts,seconds,"
     "mpp_x,mpp_y,mpp_relative_sd,notes,n_images,left_out"
 )
-
-
-def write_tables(folder: Path, patients: Sequence[PatientResult], slides: Sequence[SlideResult], run: RunInfo) -> None:
-    """Write patients.csv, slides.csv, cells.csv, cells.parquet and run.json into a folder.
-
-    Raises
-    ------
-    OutputError, TransientError
-        If a file cannot be written.
-    """
-    write_patients(folder / "patients.csv", patients)
-    write_slide_tables(folder, slides)
-    write_run(folder / "run.json", run)
 
 
 def write_slide_tables(folder: Path, slides: Iterable[SlideResult]) -> None:
@@ -83,17 +67,6 @@ def write_patients(path: Path, patients: Iterable[PatientResult]) -> None:
         If the file cannot be written.
     """
     write_bytes(path, _csv(PATIENT_COLUMNS, (_patient_row(p) for p in patients)))
-
-
-def write_slides(path: Path, slides: Iterable[SlideResult]) -> None:
-    """Write slides.csv, one row for every input in the order given, failed ones too.
-
-    Raises
-    ------
-    OutputError, TransientError
-        If the file cannot be written.
-    """
-    write_bytes(path, _csv(SLIDE_COLUMNS, (_slide_row(s) for s in slides)))
 
 
 def write_run(path: Path, run: RunInfo) -> None:

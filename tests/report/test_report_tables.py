@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +18,10 @@ from hypothesis import strategies as st
 from smearscan.classes import CellClass
 from smearscan.errors import OutputError, TransientError
 from smearscan.geometry import Mpp
-from smearscan.records import Interval, Scale
+from smearscan.records import Interval, PatientResult, Scale, SlideResult
 from smearscan.report import atomic
 from smearscan.report.atomic import make_folder
-from smearscan.report.tables import write_cells, write_patients, write_run, write_slides, write_tables
+from smearscan.report.tables import write_patients, write_run, write_slide_tables
 
 PATIENTS = (
     "patient_id,n_slides,n_leukocytes,n_blasts,blast_fraction,blast_fraction_low,blast_fraction_high,"
@@ -37,9 +38,15 @@ def _rows(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text("utf-8"), newline="")))
 
 
+def _write_all(folder: Path, patients: Sequence[PatientResult], slides: Sequence[SlideResult]) -> None:
+    write_patients(folder / "patients.csv", patients)
+    write_slide_tables(folder, slides)
+    write_run(folder / "run.json", fake_run())
+
+
 def test_every_table_begins_with_the_promised_columns_in_order(tmp_path: Path) -> None:
     patient = fake_patient()
-    write_tables(tmp_path, [patient], patient.slides, fake_run())
+    _write_all(tmp_path, [patient], patient.slides)
     for name, promised in (("patients", PATIENTS), ("slides", SLIDES), ("cells", CELLS)):
         header = (tmp_path / f"{name}.csv").read_text("utf-8").splitlines()[0]
         assert header == promised or header.startswith(promised + ",")
@@ -62,34 +69,35 @@ def test_a_patients_row_holds_its_numbers_whatever_the_flag(tmp_path: Path) -> N
 
 
 def test_a_failed_slide_has_its_row_with_the_reason_and_no_scale(tmp_path: Path) -> None:
-    write_slides(tmp_path / "s.csv", [failed_slide("S1"), fake_slide("S2")])
-    failed, done = _rows(tmp_path / "s.csv")
+    write_slide_tables(tmp_path, [failed_slide("S1"), fake_slide("S2")])
+    failed, done = _rows(tmp_path / "slides.csv")
     assert failed["status"] == "failed" and "truncated" in failed["reason"] and failed["mpp"] == ""
     assert done["status"] == "done" and float(done["mpp"]) == 0.1014 and done["mpp_source"] == "metadata"
 
 
 def test_mpp_is_the_mean_of_x_and_y_which_stand_beside_it(tmp_path: Path) -> None:
     slide = fake_slide(cells=[], scale=Scale(Mpp(0.1, 0.2), "given"))
-    write_slides(tmp_path / "s.csv", [slide])
-    (row,) = _rows(tmp_path / "s.csv")
+    write_slide_tables(tmp_path, [slide])
+    (row,) = _rows(tmp_path / "slides.csv")
     assert [float(row[k]) for k in ("mpp", "mpp_x", "mpp_y")] == pytest.approx([0.15, 0.1, 0.2])
 
 
 def test_cells_are_numbered_by_field_then_row_then_column_whatever_their_order(tmp_path: Path) -> None:
     cells = [fake_cell(x=5, y=9, field_name="b"), fake_cell(x=9, y=2), fake_cell(x=1, y=9), fake_cell(x=0, y=9)]
     for name, order in (("a", cells), ("b", cells[::-1])):
-        write_cells(tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet", [fake_slide(cells=order)])
-    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
-    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
-    places = [(r["cell_id"], r["field"], r["y_px"], r["x_px"]) for r in _rows(tmp_path / "a.csv")]
+        (tmp_path / name).mkdir()
+        write_slide_tables(tmp_path / name, [fake_slide(cells=order)])
+    assert (tmp_path / "a/cells.csv").read_bytes() == (tmp_path / "b/cells.csv").read_bytes()
+    assert (tmp_path / "a/cells.parquet").read_bytes() == (tmp_path / "b/cells.parquet").read_bytes()
+    places = [(r["cell_id"], r["field"], r["y_px"], r["x_px"]) for r in _rows(tmp_path / "a/cells.csv")]
     assert places == [("1", "", "2", "9"), ("2", "", "9", "0"), ("3", "", "9", "1"), ("4", "b", "9", "5")]
 
 
 def test_parquet_and_csv_hold_the_same_values(tmp_path: Path) -> None:
     slide = fake_slide()
-    write_cells(tmp_path / "c.csv", tmp_path / "c.parquet", [slide])
-    table = pyarrow.parquet.read_table(tmp_path / "c.parquet").to_pylist()
-    rows = _rows(tmp_path / "c.csv")
+    write_slide_tables(tmp_path, [slide])
+    table = pyarrow.parquet.read_table(tmp_path / "cells.parquet").to_pylist()
+    rows = _rows(tmp_path / "cells.csv")
     assert len(rows) == len(table) == len(slide.cells)
     assert list(rows[0]) == list(table[0])
     for row, typed in zip(rows, table, strict=True):
@@ -99,7 +107,7 @@ def test_parquet_and_csv_hold_the_same_values(tmp_path: Path) -> None:
 
 
 def test_tables_of_no_cells_and_no_patients_still_have_their_header(tmp_path: Path) -> None:
-    write_tables(tmp_path, [], [], fake_run())
+    _write_all(tmp_path, [], [])
     assert (tmp_path / "cells.csv").read_text("utf-8").startswith(CELLS)
     assert pyarrow.parquet.read_table(tmp_path / "cells.parquet").num_rows == 0
 
@@ -109,7 +117,7 @@ def test_timings_change_slides_and_run_only(tmp_path: Path) -> None:
     for name, seconds in (("a", 1.0), ("b", 2.0)):
         (tmp_path / name).mkdir()
         slides = tuple(replace(s, seconds={"detect": seconds}) for s in patient.slides)
-        write_tables(tmp_path / name, [replace(patient, slides=slides)], slides, fake_run())
+        _write_all(tmp_path / name, [replace(patient, slides=slides)], slides)
     for file in ("patients.csv", "cells.csv", "cells.parquet"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
     assert (tmp_path / "a" / "slides.csv").read_bytes() != (tmp_path / "b" / "slides.csv").read_bytes()
@@ -152,9 +160,8 @@ def test_ids_a_spreadsheet_could_run_are_quoted_and_sentences_get_an_apostrophe(
 
 def test_a_file_name_that_is_no_utf8_is_written_as_escapes(tmp_path: Path) -> None:
     slide = fake_slide("S\udcff", cells=[fake_cell()])
-    write_slides(tmp_path / "s.csv", [slide])
-    write_cells(tmp_path / "c.csv", tmp_path / "c.parquet", [slide])
-    assert _rows(tmp_path / "s.csv")[0]["slide_id"] == "S\\udcff" == _rows(tmp_path / "c.csv")[0]["slide_id"]
+    write_slide_tables(tmp_path, [slide])
+    assert _rows(tmp_path / "slides.csv")[0]["slide_id"] == "S\\udcff" == _rows(tmp_path / "cells.csv")[0]["slide_id"]
 
 
 def test_run_json_is_sorted_whole_and_without_nan(tmp_path: Path) -> None:
@@ -195,8 +202,8 @@ def test_only_counted_cells_are_a_slides_leukocytes_and_blasts(tmp_path: Path) -
         fake_cell(CellClass.SMUDGE, x=2),
         fake_cell(CellClass.NEUTROPHIL),
     ]
-    write_slides(tmp_path / "s.csv", [fake_slide(cells=cells)])
-    (row,) = _rows(tmp_path / "s.csv")
+    write_slide_tables(tmp_path, [fake_slide(cells=cells)])
+    (row,) = _rows(tmp_path / "slides.csv")
     assert (row["n_detections"], row["n_leukocytes"], row["n_blasts"]) == ("4", "2", "1")
 
 
