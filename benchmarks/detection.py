@@ -5,14 +5,16 @@
 `--fields` holds images/<part> and labels/<part> in YOLO text (0 leukocyte, 1 red cell). A box counts as found at
 IoU 0.5, each label once. Rows: the fields as they are, with the scale of the labelled red cells and with that
 of red cells measured on the image; at half and twice the size; with the stain of a field of another camera mapped on;
-cut by tiles whose borders run through the cells; with no scale at all. `--mosaic` searches a scan with a CSV of true
-boxes beside it.
+cut by tiles whose borders run through the cells; with no scale at all, each field alone, and fields of a size together
+by their leukocytes; *nothing said*: written as PNG files and all given together, as `smearscan detect` takes them.
+`--mosaic` searches a scan with a CSV of true boxes beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -23,14 +25,19 @@ import numpy as np
 
 from smearscan.detect import create_detector, detect_image, find_leukocytes, merge_detections
 from smearscan.detect.base import Detector, FloatBox
+from smearscan.detect.ladder import climb, look
+from smearscan.detect.pooled_scale import pool_scale
 from smearscan.geometry import Box, Mpp, Size
 from smearscan.records import Scale, Tile
-from smearscan.settings import DetectSettings
+from smearscan.settings import DetectSettings, Settings
 from smearscan.slide import open_slide
 from smearscan.slide.scale import measure_red_cells
+from smearscan.spotting import agreed_scales, spot_leukocytes
 from smearscan.train.detector_fields import LabelledField, read_yolo_fields, red_cell_diameters
 
 _RED_CELL_UM = 7.5
+#: Fields of a size whose leukocytes are pooled for its scale, as many as `smearscan detect` takes.
+_POOLED = 12
 Found = list[tuple[FloatBox, float]]
 
 
@@ -128,6 +135,52 @@ def measured_scale(field: LabelledField) -> tuple[float | None, float]:
     return (None, 0.0) if measure is None else (_RED_CELL_UM / measure.diameter_px, measure.relative_sd)
 
 
+def pooled_scales(fields: list[LabelledField], detector: Detector) -> dict[str, float | None]:
+    """µm/px of each source by the leukocytes of a dozen of its fields, without a look at red cells."""
+    found = {}
+    for source in sorted({field.source for field in fields}):
+        of_source = [field for field in fields if field.source == source]
+        chosen = np.random.default_rng(0).permutation(len(of_source))[:_POOLED]
+        pooled = pool_scale([look(climb(of_source[i].rgb, detector)) for i in chosen])
+        found[source] = None if pooled is None else pooled.mpp
+        print(f"    {source}: {pooled}", flush=True)
+    return found
+
+
+def as_files(fields: list[LabelledField], settings: DetectSettings) -> list[Found]:
+    """What `smearscan detect` finds on the fields when they are given to it together as PNG files."""
+    whole = Settings(detect=settings)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{field.name}.png" for field in fields]
+        for path, field in zip(paths, fields, strict=True):
+            cv2.imwrite(str(path), field.rgb[..., ::-1])
+        shared = agreed_scales(paths, whole)
+        for size, scale in shared.items():
+            print(f"    {size.width}x{size.height}: {scale}", flush=True)
+        return [
+            [
+                (FloatBox(s.x_px, s.y_px, s.width_px, s.height_px), s.score)
+                for s in spot_leukocytes(path, whole, None, shared)
+            ]
+            for path in paths
+        ]
+
+
+class Together:
+    """Fields that are searched all at once when the first of them is asked for."""
+
+    def __init__(self, fields: list[LabelledField], factor: float, settings: DetectSettings) -> None:
+        self._fields, self._factor, self._settings = fields, factor, settings
+        self._found: list[tuple[LabelledField, Found]] = []
+
+    def __call__(self, i: int) -> tuple[LabelledField, Found]:
+        """Field `i` and what was found on it."""
+        if not self._found:
+            sized = self._fields if self._factor == 1 else [resized(field, self._factor) for field in self._fields]
+            self._found = list(zip(sized, as_files(sized, self._settings), strict=True))
+        return self._found[i]
+
+
 def rows(
     fields: list[LabelledField], detector: Detector, settings: DetectSettings
 ) -> Iterator[tuple[str, Callable[[int], tuple[LabelledField, Found]]]]:
@@ -150,6 +203,17 @@ def rows(
     yield "another camera's stain", lambda i: at(restained(fields[i], other(i)), scales[i])
     yield "cells cut by tiles", lambda i: (fields[i], through_tiles(fields[i], scales[i], detector, settings))
     yield "no scale at all", lambda i: at(fields[i], None)
+    pooled: dict[str, float | None] = {}
+
+    def with_others(i: int) -> tuple[LabelledField, Found]:
+        if not pooled:
+            pooled.update(pooled_scales(fields, detector))
+        return at(fields[i], pooled[fields[i].source])
+
+    yield "no scale, leukocytes of a size together", with_others
+    yield "nothing said, together", Together(fields, 1, settings)
+    yield "half the size, nothing said, together", Together(fields, 0.5, settings)
+    yield "twice the size, nothing said, together", Together(fields, 2, settings)
 
 
 def search_mosaic(path: Path, detector: Detector, settings: DetectSettings) -> tuple[Tally, float]:

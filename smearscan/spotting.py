@@ -10,6 +10,8 @@ import numpy as np
 
 from smearscan.detect import create_detector, detect_image, find_leukocytes, merge_detections
 from smearscan.detect.boxes import whole_box
+from smearscan.detect.ladder import SURE, climb, look
+from smearscan.detect.pooled_scale import LEAST_IMAGES, PooledScale, pool_scale
 from smearscan.errors import ScaleError, SlideError
 from smearscan.geometry import Box, Mpp, Size
 from smearscan.records import Detection, Scale, SharedScale
@@ -25,6 +27,8 @@ _FIELD_PX = 40_000_000
 _MOST_MEASURED = 60
 #: And readings of them that are enough, if they come to twice the red cells that must be.
 _ENOUGH = 8
+#: Images searched at every scale where red cells leave it open: with twelve the peak is sharper than a step.
+_MOST_CLIMBED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,10 @@ class Spot:
 
 
 def spot_leukocytes(
-    path: Path, settings: Settings, mpp: float | None = None, shared: Mapping[Size, SharedScale] | None = None
+    path: Path,
+    settings: Settings,
+    mpp: float | None = None,
+    shared: Mapping[Size, SharedScale | PooledScale] | None = None,
 ) -> list[Spot]:
     """Find the leukocytes of one image; it is never refused for want of a scale.
 
@@ -49,7 +56,8 @@ def spot_leukocytes(
     mpp
         µm per pixel; without it the file's, else red cells are measured, else several scales are tried.
     shared
-        What images that came with this one agree on (`shared_scales`); taken unless its own red cells speak against it.
+        What images that came with this one agree on (`agreed_scales`). That of red cells is taken unless the image's
+        own speak against it; that of leukocytes where its own red cells leave the scale open.
 
     Raises
     ------
@@ -66,24 +74,64 @@ def spot_leukocytes(
     return [Spot(str(path), d.box.x, d.box.y, d.box.width, d.box.height, d.score) for d in boxes]
 
 
+def agreed_scales(paths: Sequence[Path], settings: Settings) -> dict[Size, SharedScale | PooledScale]:
+    """The scale that images of one size agree on, for those that say none themselves, sorted by size.
+
+    Red cells are asked first; where there are too few of them the leukocytes of some images are, which is a guess that
+    does for finding leukocytes and for nothing else. The order of `paths` does not matter.
+    """
+    groups = _of_sizes(paths)
+    shared: dict[Size, SharedScale | PooledScale] = {**_shared(groups, settings)}
+    for size, files in groups.items():
+        if size not in shared and (pooled := _pooled(files, settings)) is not None:
+            shared[size] = pooled
+    return {size: shared[size] for size in groups if size in shared}
+
+
 def shared_scales(paths: Sequence[Path], settings: Settings) -> dict[Size, SharedScale]:
-    """The scale that images of one size agree on, for those that say none themselves; some of each are measured."""
-    of_size: dict[Size, list[Path]] = {}
-    for path in paths:
+    """The scale that red cells on images of one size agree on, where they say none themselves; some are measured."""
+    return _shared(_of_sizes(paths), settings)
+
+
+def _of_sizes(paths: Sequence[Path]) -> dict[Size, list[Path]]:
+    groups: dict[Size, list[Path]] = {}
+    for path in sorted(paths):
         size = field_size(path)
         if size is not None:
-            of_size.setdefault(size, []).append(path)
+            groups.setdefault(size, []).append(path)
+    return dict(sorted(groups.items()))
+
+
+def _shared(groups: Mapping[Size, Sequence[Path]], settings: Settings) -> dict[Size, SharedScale]:
     found = {}
-    for size, files in of_size.items():
+    for size, files in groups.items():
         if (shared := share_scale(list(_read_some(files, settings)), settings.scale)) is not None:
             found[size] = shared
     return found
 
 
+def _pooled(files: Sequence[Path], settings: Settings) -> PooledScale | None:
+    if len(files) < LEAST_IMAGES:
+        return None
+    detector, looks = create_detector(settings.detect.detector, settings.detect), []
+    for place in _mixed(len(files))[:_MOST_CLIMBED]:
+        try:
+            with open_slide(files[place]) as slide:
+                looks.append(look(climb(slide.read(Box(0, 0, *slide.info.size)), detector)))
+        except SlideError:
+            continue  # it fails by name when its turn comes
+    return pool_scale(looks)
+
+
+def _mixed(n: int) -> list[int]:
+    """The places of n files in an order that is mixed, as neighbours are often of one patient, and always the same."""
+    return [int(place) for place in np.random.default_rng(0).permutation(n)]
+
+
 def _read_some(files: Sequence[Path], settings: Settings) -> Iterator[Reading]:
     """Readings of images in a fixed mixed order, until there are enough good ones."""
     n_good, n_cells = 0, 0
-    for place in np.random.default_rng(0).permutation(len(files))[:_MOST_MEASURED]:
+    for place in _mixed(len(files))[:_MOST_MEASURED]:
         reading = _read_scale(files[place], settings)
         if reading is not None and reading.n_red_cells >= LEAST_CELLS:
             yield reading
@@ -118,21 +166,28 @@ def _reading(rgb: np.ndarray, settings: Settings) -> Reading | None:
     return Reading(mpp, measure.relative_sd, measure.n_red_cells)
 
 
-def _on_field(slide: Slide, settings: Settings, mpp: float | None, shared: SharedScale | None) -> list[Detection]:
+def _on_field(
+    slide: Slide, settings: Settings, mpp: float | None, shared: SharedScale | PooledScale | None
+) -> list[Detection]:
     detector = create_detector(settings.detect.detector, settings.detect)
     rgb = slide.read(Box(0, 0, *slide.info.size))
     if mpp is None and slide.info.mpp is not None:
         mpp = slide.info.mpp.mean
-    relative_sd = 0.0
-    if mpp is None:
-        own = _reading(rgb, settings)
-        if shared is not None and (own is None or agrees(shared, own, settings.scale)):
-            mpp = shared.mpp
-        elif own is not None:
-            mpp, relative_sd = own.mpp, own.relative_sd
-    found = detect_image(rgb, detector, mpp, relative_sd)
+    scale, relative_sd = (mpp, 0.0) if mpp is not None else _field_scale(_reading(rgb, settings), shared, settings)
+    found = detect_image(rgb, detector, scale, relative_sd)
     whole = [Detection(whole_box(b.x, b.y, b.x + b.width, b.y + b.height), score) for b, score in found]
     return merge_detections(whole, settings.detect.merge_iou)
+
+
+def _field_scale(
+    own: Reading | None, shared: SharedScale | PooledScale | None, settings: Settings
+) -> tuple[float | None, float]:
+    """µm/px of a field that says none and how unsure that is, by its own red cells and what it shares with others."""
+    if isinstance(shared, SharedScale) and (own is None or agrees(shared, own, settings.scale)):
+        return shared.mpp, shared.relative_sd
+    if isinstance(shared, PooledScale) and (own is None or own.relative_sd >= SURE):
+        return shared.mpp, shared.relative_sd
+    return (None, 0.0) if own is None else (own.mpp, own.relative_sd)
 
 
 def _on_scan(slide: Slide, scale: Scale, settings: Settings) -> list[Detection]:

@@ -25,7 +25,7 @@ def command(inputs: tuple[Path, ...], out: Path, mpp: float | None, detector: st
     from smearscan.cli.table import expect_place, write_rows
     from smearscan.errors import SlideError
     from smearscan.settings import load_settings
-    from smearscan.spotting import Spot, shared_scales, spot_leukocytes
+    from smearscan.spotting import Spot, agreed_scales, spot_leukocytes
     from smearscan.submission import list_inputs
 
     expect_place(out)
@@ -33,7 +33,9 @@ def command(inputs: tuple[Path, ...], out: Path, mpp: float | None, detector: st
     if detector is not None:
         settings = settings.model_copy(update={"detect": settings.detect.model_copy(update={"detector": detector})})
     with Progress("detecting") as progress:
-        shared = {} if mpp else shared_scales(paths, settings)
+        shared = {} if mpp else agreed_scales(paths, settings)
+        for size, scale in shared.items():
+            progress.line(f"{size.width}×{size.height}: {scale.note}, {scale.mpp:.3g} µm per pixel")
         for done, path in enumerate(paths, 1):
             try:
                 rows += spot_leukocytes(path, settings, mpp, shared)

@@ -1,20 +1,32 @@
-"""Find leukocytes on an image whose scale nobody knows: try several, keep the one that makes most sense."""
+"""Find leukocytes on an image whose scale nobody knows: try several, keep the likeliest."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from smearscan.detect.base import Detector, FloatBox
+from smearscan.detect.evidence import again, log_likelihood
 
 #: Scales tried where nothing is known, µm/px: every camera on every objective from 10× to 100×.
-_SCALES = tuple(0.04 * 1.3**step for step in range(13))
-#: Diameter of the usual leukocyte on a dried film, µm, and the spread of its logarithm over kinds.
-_USUAL_UM, _LOG_SD = 13.0, 0.30
-#: A score from which on a detection speaks for the scale it was made at.
-_DOUBTFUL = 0.6
+STEP = 1.3
+SCALES = tuple(0.04 * STEP**step for step in range(13))
+#: Relative error of a measured scale below which it holds where nothing is found, and from which on it is not even
+#: tried: it rests on a single cell, which is as often something else.
+SURE, UNSURE = 0.05, 0.1
+#: So many images look best at a scale that is not theirs.
+_WRONG_LOOKS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """What was found at one scale, boxes in px of the image, and the logarithm of the scale's likelihood by it."""
+
+    um_per_px: float
+    found: tuple[tuple[FloatBox, float], ...]
+    log_likelihood: float
 
 
 def detect_image(
@@ -29,34 +41,52 @@ def detect_image(
     um_per_px
         Its scale, None where unknown.
     relative_sd
-        How unsure that is. From 0.1 on other scales are tried as well; less takes it as it is.
+        How unsure that is; 0 where it is given and no guess.
 
     Returns
     -------
-    Boxes in px of `rgb` with scores, sorted by top, then left. Of the scales tried it is that whose detections are
-    surest and have the sizes of leukocytes; of equal ones the middle one.
+    Boxes in px of `rgb` with scores, sorted by top, then left. Where no scale is known, or what is found at a measured
+    one speaks against it, those at the likeliest of a ladder of scales that a scale beside it finds too.
     """
-    if um_per_px is not None and relative_sd < 0.1:
-        return detector.detect(rgb, um_per_px)
-    tried = [(scale, detector.detect(rgb, scale)) for scale in _candidates(um_per_px, relative_sd)]
-    return max(tried, key=lambda pair: plausibility(pair[1], pair[0]))[1]
+    if um_per_px is not None and relative_sd < UNSURE:
+        found = detector.detect(rgb, um_per_px)
+        if relative_sd == 0 or _speaks_for(found, um_per_px, relative_sd):
+            return found
+    rungs = climb(rgb, detector)
+    return _confirmed(rungs, int(np.argmax(look(rungs))))
 
 
-def _candidates(um_per_px: float | None, relative_sd: float) -> Sequence[float]:
-    if um_per_px is None:
-        return _SCALES
-    reach = min(2 * relative_sd, 0.7)
-    # Few red cells may all be something else: the whole ladder is tried behind the scale they gave.
-    return [*(um_per_px * math.exp(reach * step) for step in (0.0, -0.5, 0.5, -1.0, 1.0)), *_SCALES]
+def _speaks_for(found: Sequence[tuple[FloatBox, float]], um_per_px: float, relative_sd: float) -> bool:
+    return log_likelihood(found, um_per_px, []) > 0 if found else relative_sd < SURE
 
 
-def plausibility(found: Sequence[tuple[FloatBox, float]], um_per_px: float) -> float:
-    """Sum of what scores exceed `_DOUBTFUL` by, each weighed by how usual its size would be at this scale.
+def climb(rgb: np.ndarray, detector: Detector) -> list[Rung]:
+    """Search an image (H, W, 3) uint8 RGB at each of `SCALES`."""
+    found = [detector.detect(rgb, scale) for scale in SCALES]
+    return [
+        Rung(scale, tuple(found[i]), log_likelihood(found[i], scale, _beside(found, i)))
+        for i, scale in enumerate(SCALES)
+    ]
 
-    What is doubtful counts against a scale: at a wrong one, red cells are found in numbers, none of them surely.
+
+def look(rungs: Sequence[Rung]) -> np.ndarray:
+    """Logarithm of the probability of each scale by the cells found, (N,) float64, no scale being preferred.
+
+    A small share is left to every scale, so that one odd image among several never outweighs them.
     """
-    total = 0.0
-    for box, score in found:
-        diameter = math.sqrt(box.width * box.height) * um_per_px
-        total += (score - _DOUBTFUL) * math.exp(-0.5 * (math.log(max(diameter, 0.1) / _USUAL_UM) / _LOG_SD) ** 2)
-    return total
+    raw = np.array([rung.log_likelihood for rung in rungs])
+    chances = np.exp(raw - raw.max())
+    return np.log((1 - _WRONG_LOOKS) * chances / chances.sum() + _WRONG_LOOKS / len(raw))
+
+
+def _beside(found: Sequence[Sequence[tuple[FloatBox, float]]], i: int) -> list[Sequence[tuple[FloatBox, float]]]:
+    return [found[k] for k in (i - 1, i + 1) if 0 <= k < len(found)]
+
+
+def _confirmed(rungs: Sequence[Rung], i: int) -> list[tuple[FloatBox, float]]:
+    """Cells of one scale that a scale beside it finds too: what is no leukocyte mostly comes and goes."""
+    found, beside = rungs[i].found, _beside([rung.found for rung in rungs], i)
+    if not beside:
+        return list(found)
+    is_seen = np.max([again(found, other) for other in beside], axis=0) > 0
+    return [cell for cell, is_kept in zip(found, is_seen, strict=True) if is_kept]
