@@ -55,9 +55,11 @@ def take_pictures(job: PictureJob) -> ReportImages:
         field = slides[image[0]].field_named(image[1])
         with open_slide(field.path) as slide:
             thumbnails[image] = _thumbnail(slide, job.settings.report.thumbnail_px)
-            crops |= _cut(slide, field.scale, shown, SIZE_PX)
-            # Attention is that over the picture the networks saw, not over the finer one for the eye.
-            judged |= _cut(slide, field.scale, [cell for cell in shown if cell.key in wanted], side_px)
+            for numbered in sorted(shown, key=_in_bands):
+                crops[numbered.key] = _cut(slide, field.scale, numbered, SIZE_PX)
+                if numbered.key in wanted:
+                    # Attention is that over the picture the networks saw, not over the finer one for the eye.
+                    judged[numbered.key] = _cut(slide, field.scale, numbered, side_px)
             fields += _suspect_fields(slide, field.scale, shown, _n_fields(job, choice) - len(fields))
     attention = _attention([judged[key] for key in choice.attention], choice.attention, job.settings)
     gallery = {key: CellImage(crop.pixels, crop.um_per_px, attention.get(key)) for key, crop in crops.items()}
@@ -88,12 +90,14 @@ def _thumbnail(slide: Slide, max_side: int) -> Thumbnail:
     return Thumbnail(pixels, pixels.shape[1] / slide.info.size.width)
 
 
-def _cut(slide: Slide, scale: Scale, shown: Sequence[NumberedCell], side_px: int) -> dict[CellKey, Crop]:
+def _in_bands(numbered: NumberedCell) -> tuple[float, ...]:
     # Neighbours one after another: they share decoded tiles.
-    ordered = sorted(shown, key=lambda numbered: in_bands(numbered.cell.detection))
-    detections = [numbered.cell.detection for numbered in ordered]
-    crops = cut_crops(slide, detections, scale, size_px=side_px)
-    return {numbered.key: crop for numbered, crop in zip(ordered, crops, strict=True)}
+    return in_bands(numbered.cell.detection)
+
+
+def _cut(slide: Slide, scale: Scale, numbered: NumberedCell, side_px: int) -> Crop:
+    (crop,) = cut_crops(slide, [numbered.cell.detection], scale, size_px=side_px)
+    return crop
 
 
 def _attention(crops: Sequence[Crop], keys: Sequence[CellKey], settings: Settings) -> dict[CellKey, np.ndarray]:

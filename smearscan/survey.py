@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from statistics import median
 
@@ -85,11 +86,12 @@ def sample_slide_stain(survey: Survey, max_px: int) -> StainSample:
 
 
 def _read(tiles: list[tuple[FieldPlan, Tile]]) -> Iterator[np.ndarray]:
-    for plan, tile in tiles:
-        width, height = tile.core.width * plan.scale.mpp.x, tile.core.height * plan.scale.mpp.y
-        size = Size(max(1, round(width / _STAIN_UM_PER_PX)), max(1, round(height / _STAIN_UM_PER_PX)))
-        with open_slide(plan.path) as slide:
-            yield slide.read(tile.core, size)
+    for path, of_image in groupby(tiles, key=lambda place: place[0].path):
+        with open_slide(path) as slide:
+            for plan, tile in of_image:
+                width, height = tile.core.width * plan.scale.mpp.x, tile.core.height * plan.scale.mpp.y
+                size = Size(max(1, round(width / _STAIN_UM_PER_PX)), max(1, round(height / _STAIN_UM_PER_PX)))
+                yield slide.read(tile.core, size)
 
 
 def field_names(source: SlideSource) -> list[str]:

@@ -13,22 +13,22 @@ _REACH_UM = 2.5
 _LEAST_HOLE_UM2 = 2.5
 
 
-def outline_of_centre(chance: np.ndarray, um_per_px: float) -> tuple[np.ndarray, np.ndarray]:
+def outline_of_centre(cell: np.ndarray, nucleus: np.ndarray, um_per_px: float) -> tuple[np.ndarray, np.ndarray]:
     """Cell and nucleus in the middle on the network's own pixels, (S, S) bool each; empty where none comes near enough.
 
     What `central_cell` says above one half, without the shades that enlarging asks for.
 
     Parameters
     ----------
-    chance
-        (S, S, 2) float32 chance of cell and nucleus.
+    cell, nucleus
+        (S, S) bool, where the chance of either is above one half.
     """
-    piece = _middle_piece(chance[..., 0], um_per_px)
+    piece = _middle_piece(cell, um_per_px)
     if piece is None:
-        nothing = np.zeros(chance.shape[:2], bool)
+        nothing = np.zeros(cell.shape, bool)
         return nothing, nothing
     closed = _filled(piece)
-    nucleus = cv2.bitwise_and((chance[..., 1] > 0.5).view(np.uint8), _grown(closed))
+    nucleus = cv2.bitwise_and(nucleus.view(np.uint8), _grown(closed))
     nucleus |= _small_holes(nucleus, um_per_px)
     return closed.view(bool), cv2.bitwise_and(nucleus, closed).view(bool)
 
@@ -41,7 +41,7 @@ def central_cell(chance: np.ndarray, um_per_px: float) -> np.ndarray:
     chance
         (S, S, 2) float32 chance of cell and nucleus.
     """
-    piece = _middle_piece(chance[..., 0], um_per_px)
+    piece = _middle_piece(chance[..., 0] > 0.5, um_per_px)
     if piece is None:
         return np.zeros_like(chance)
     closed = _filled(piece)
@@ -52,10 +52,10 @@ def central_cell(chance: np.ndarray, um_per_px: float) -> np.ndarray:
     return np.dstack([np.where(around > closed, np.minimum(whole, 0.49), whole), nucleus])
 
 
-def _middle_piece(chance: np.ndarray, um_per_px: float) -> np.ndarray | None:
-    """(S, S) uint8, 1 in the piece that fills most of the middle; None where it is empty."""
-    _, labels = cv2.connectedComponents((chance > 0.5).view(np.uint8), connectivity=4)
-    counts = np.bincount(labels[_disc(len(chance), _REACH_UM / um_per_px)], minlength=2)
+def _middle_piece(cell: np.ndarray, um_per_px: float) -> np.ndarray | None:
+    """(S, S) uint8, 1 in the piece of (S, S) bool that fills most of the middle; None where it is empty."""
+    _, labels = cv2.connectedComponents(cell.view(np.uint8), connectivity=4)
+    counts = np.bincount(labels[_disc(len(cell), _REACH_UM / um_per_px)], minlength=2)
     counts[0] = 0
     if not counts.any():
         return None

@@ -23,6 +23,8 @@ _MIDDLE = 128
 class RunningMaskNet(nn.Module):
     """Windows (N, S, S, 3) uint8 RGB to the chances of cell and nucleus, (N, S, S, 2) float32. For inference only.
 
+    Most cells ask for no more than where the chances are above one half: `outlines` says that without making them.
+
     Parameters
     ----------
     network
@@ -44,6 +46,14 @@ class RunningMaskNet(nn.Module):
 
     @torch.inference_mode()
     def forward(self, windows: Tensor) -> Tensor:
+        return _unfold(self._logits(windows))
+
+    @torch.inference_mode()
+    def outlines(self, windows: Tensor) -> Tensor:
+        """Where cell and nucleus are likelier than not, (N, 2, S, S) bool: exactly where `forward` says above 0.5."""
+        return _unfold_likely(self._logits(windows))
+
+    def _logits(self, windows: Tensor) -> Tensor:
         images = windows.permute(0, 3, 1, 2).to(self._dtype).sub_(_MIDDLE)
         x = functional.conv2d(images, self._stem, stride=2, padding=2)
         x.permute(0, 2, 3, 1).add_(self._constant)
@@ -56,10 +66,10 @@ class RunningMaskNet(nn.Module):
                 x = _convolved(x, convolution)
             skips.append(x)
         for block, skip in zip(self._up, reversed(skips[:-1]), strict=True):
-            x = torch.cat((functional.interpolate(x, scale_factor=2.0), skip), dim=1)
+            x = _doubled_beside(x, skip)
             for convolution in block:
                 x = _convolved(x, convolution)
-        return _unfold(functional.conv2d(x, *self._head))
+        return functional.conv2d(x, *self._head)
 
 
 Convolution = tuple[Tensor, Tensor]
@@ -111,13 +121,37 @@ def _pooled(x: Tensor) -> Tensor:
     return torch.maximum(rows[:, :, :, 0], rows[:, :, :, 1]).view(x.dtype).permute(0, 3, 1, 2)
 
 
+def _doubled_beside(x: Tensor, skip: Tensor) -> Tensor:
+    """Every pixel of `x` four times, with the channels of `skip` behind its own; written once, channels last."""
+    n, channels, height, width = x.shape
+    doubled = x.permute(0, 2, 3, 1)[:, :, None, :, None].expand(n, height, 2, width, 2, channels)
+    beside = skip.permute(0, 2, 3, 1).view(n, height, 2, width, 2, -1)
+    return torch.cat((doubled, beside), dim=5).view(n, 2 * height, 2 * width, -1).permute(0, 3, 1, 2)
+
+
 def _unfold(logits: Tensor) -> Tensor:
     """Chances (N, S, S, 2) of logits (N, 4 × classes, S/2, S/2): a softmax over three, and the places folded out."""
-    n, _, height, width = logits.shape
-    planes = logits.to(torch.float32, memory_format=torch.contiguous_format).view(n, len(CLASSES), 4, height, width)
+    background, nucleus = _shares(logits)
+    return _places_out(torch.stack((1 - background, nucleus)), logits).permute(0, 2, 3, 1).contiguous()
+
+
+def _unfold_likely(logits: Tensor) -> Tensor:
+    """Where `_unfold` is above one half, (N, 2, S, S) bool: pixels are moved about when each is a byte, not eight."""
+    background, nucleus = _shares(logits)
+    return _places_out(torch.stack((1 - background > 0.5, nucleus > 0.5)), logits)
+
+
+def _shares(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Chance of background and of nucleus, (4 × N × S/2 × S/2,) float32 each, plane after plane."""
+    planes = logits.permute(1, 0, 2, 3).contiguous().view(len(CLASSES), -1).float()
     # Beyond ±60 a chance is 0 or 1 to the last digit; exponentials of 60 still add up.
-    against = (planes[:, 1:] - planes[:, :1]).clamp_(-60, 60).exp_()
-    share = (against.sum(1) + 1).reciprocal_()
-    both = torch.stack((1 - share, against[:, 1] * share), dim=1)
-    places = both.view(n, 2, 2, 2, height, width).permute(0, 4, 2, 5, 3, 1)
-    return places.reshape(n, 2 * height, 2 * width, 2)
+    against = (planes[1:] - planes[:1]).clamp_(-60, 60).exp_()
+    background = (against[0] + against[1]).add_(1).reciprocal_()
+    return background, against[1].mul_(background)
+
+
+def _places_out(planes: Tensor, logits: Tensor) -> Tensor:
+    """Two maps (2, 4 × N × S/2 × S/2) of the four places of every pixel as (N, 2, S, S)."""
+    n, _, height, width = logits.shape
+    places = planes.view(2, 2, 2, n, height, width).permute(3, 0, 4, 1, 5, 2)
+    return places.reshape(n, 2, 2 * height, 2 * width)

@@ -18,6 +18,8 @@ from smearscan.models.packages import Package, load_card, load_package
 from smearscan.models.whole_image import whole_image
 
 PACKAGE = "subtype"
+#: Fields per forward pass: a report has a dozen at most, and those that fill a batch up cost as much as real ones.
+_BATCH_SIZE = 4
 #: The folders' names in words; the classes themselves keep the folders' names.
 TITLES = {"Benign": "benign (hematogones)", "Early": "early pre-B", "Pre": "pre-B", "Pro": "pro-B"}
 
@@ -65,7 +67,7 @@ def field_subtypes(fields: Sequence[np.ndarray]) -> FieldSubtypes:
         raise ValueError("no field to judge")
     package = _package()
     pictures = np.stack([whole_image(field, package.card.input) for field in fields])
-    probabilities = infer(package, pictures)
+    probabilities = infer(package, pictures, batch_size=_BATCH_SIZE)
     mean = probabilities.astype(np.float64).mean(0)
     n_agreeing = int((probabilities.argmax(1) == mean.argmax()).sum())
     shares = dict(zip(package.card.classes, (float(share) for share in mean), strict=True))

@@ -68,6 +68,33 @@ def test_results_do_not_depend_on_the_batch(segmenter: CellSegmenter) -> None:
     assert (together[:3] == segmenter.chances(windows[:3])).all()
 
 
+def test_outlines_are_where_chances_are_above_one_half(segmenter: CellSegmenter) -> None:
+    """Pixel for pixel, whatever fills the batch: on noise many chances lie close to it."""
+    noise = np.random.default_rng(1).integers(0, 256, (11, 128, 128, 3), dtype=np.uint8)
+    drawn = [network_window(draw_crop(um, um - 2).pixels, 29 / 450, segmenter.plan) for um in (8.0, 12.0, 17.0)]
+    windows = np.concatenate([noise, np.stack(drawn)])
+    chances = segmenter.chances(windows)
+    outlines = segmenter.outlines(windows)
+    assert outlines.shape == (14, 2, 128, 128)
+    assert (outlines == (chances > 0.5).transpose(0, 3, 1, 2)).all()
+    assert outlines[-1].any(axis=(1, 2)).all()
+
+
+def test_the_company_of_finer_crops_changes_no_mask(segmenter: CellSegmenter) -> None:
+    """Crops on the network's own pixels take a shorter way when they are alone; it ends at the same place."""
+    crops = [_at_own_scale(draw_crop(um, um - 3)) for um in (9.0, 13.0)]
+    alone = segment_cells(segmenter, crops)
+    together = segment_cells(segmenter, [*crops, draw_crop(11.0, 8.0)])[:2]
+    assert all((one.cell == two.cell).all() for one, two in zip(alone, together, strict=True))
+    assert all((one.nucleus == two.nucleus).all() for one, two in zip(alone, together, strict=True))
+    assert all(mask.nucleus.any() for mask in alone)
+
+
+def _at_own_scale(crop: Crop) -> Crop:
+    pixels = cv2.resize(crop.pixels, (128, 128), interpolation=cv2.INTER_AREA)
+    return dataclasses.replace(crop, pixels=pixels, um_per_px=29 / 128)
+
+
 def test_threads_may_share_a_segmenter(segmenter: CellSegmenter) -> None:
     """The same bytes from two threads at once as from one."""
     crops = [draw_crop(size, size - 3) for size in (9.0, 14.0)]

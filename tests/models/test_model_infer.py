@@ -43,6 +43,21 @@ def test_many_images_are_answered_in_their_order(package: Package) -> None:
     assert np.array_equal(np.concatenate([infer(package, images[i : i + 9]) for i in range(0, 70, 9)]), together)
 
 
+def test_images_that_may_not_be_written_to_are_judged_too(package: Package) -> None:
+    """A full batch is not copied; the images stay what they were."""
+    images, locked = noise(32, 32), noise(32, 32)
+    locked.flags.writeable = False
+    assert np.array_equal(infer(package, locked), infer(package, images))
+    assert np.array_equal(images, locked)
+
+
+def test_smaller_batches_give_nearly_the_same(package: Package) -> None:
+    images = noise(7, 32)
+    fours = infer(package, images, batch_size=4)
+    assert np.allclose(fours, infer(package, images), atol=0.02)
+    assert np.array_equal(infer(package, images[4:], batch_size=4), fours[4:])
+
+
 def test_the_number_of_threads_changes_no_byte(package: Package) -> None:
     images = noise(5, 32)
     one = infer(package, images)
