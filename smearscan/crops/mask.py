@@ -153,7 +153,9 @@ def segment_cells(segmenter: CellSegmenter, crops: Sequence[Crop]) -> list[CellM
     windows = np.stack([network_window(crop.pixels, crop.um_per_px, segmenter.plan) for crop in crops])
     if all(_is_on_grid(crop, segmenter.plan) for crop in crops):
         outlines = segmenter.outlines(windows)
-        return [_as_mask(*found, crop, segmenter.plan) for found, crop in zip(outlines, crops, strict=True)]
+        return [
+            _as_mask(cell, nucleus, crop, segmenter.plan) for (cell, nucleus), crop in zip(outlines, crops, strict=True)
+        ]
     chances = segmenter.chances(windows)
     return [_on_crop(chance, crop, segmenter.plan) for chance, crop in zip(chances, crops, strict=True)]
 
