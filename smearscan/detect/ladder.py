@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ SCALES = tuple(0.04 * STEP**step for step in range(13))
 #: Relative error of a measured scale below which it holds where nothing is found, and from which on it is not even
 #: tried: it rests on a single cell, which is as often something else.
 SURE, UNSURE = 0.05, 0.1
+#: What is found at a measured scale must say this much for it: half of what one sure leukocyte of the usual size does.
+_CONVINCING = 0.75
 #: So many images look best at a scale that is not theirs.
 _WRONG_LOOKS = 0.05
 
@@ -46,27 +49,41 @@ def detect_image(
     Returns
     -------
     Boxes in px of `rgb` with scores, sorted by top, then left. Where no scale is known, or what is found at a measured
-    one speaks against it, those at the likeliest of a ladder of scales that a scale beside it finds too.
+    one hardly speaks for it, those at the likeliest of a ladder of scales that a scale beside it finds too.
     """
-    if um_per_px is not None and relative_sd < UNSURE:
+    if um_per_px is None or relative_sd >= UNSURE:
+        rungs = climb(rgb, detector)
+    else:
         found = detector.detect(rgb, um_per_px)
-        if relative_sd == 0 or _speaks_for(found, um_per_px, relative_sd):
+        if relative_sd == 0 or _is_convincing(found, um_per_px, relative_sd):
             return found
-    rungs = climb(rgb, detector)
+        rungs = climb(rgb, detector, (um_per_px, found))
     return _confirmed(rungs, int(np.argmax(look(rungs))))
 
 
-def _speaks_for(found: Sequence[tuple[FloatBox, float]], um_per_px: float, relative_sd: float) -> bool:
-    return log_likelihood(found, um_per_px, []) > 0 if found else relative_sd < SURE
+def _is_convincing(found: Sequence[tuple[FloatBox, float]], um_per_px: float, relative_sd: float) -> bool:
+    return log_likelihood(found, um_per_px, []) >= _CONVINCING if found else relative_sd < SURE
 
 
-def climb(rgb: np.ndarray, detector: Detector) -> list[Rung]:
-    """Search an image (H, W, 3) uint8 RGB at each of `SCALES`."""
-    found = [detector.detect(rgb, scale) for scale in SCALES]
+def climb(
+    rgb: np.ndarray, detector: Detector, begun: tuple[float, Sequence[tuple[FloatBox, float]]] | None = None
+) -> list[Rung]:
+    """Search an image (H, W, 3) uint8 RGB at each of `SCALES`.
+
+    A search already made, µm/px and what it found, is not made again: the scales are moved so that it is one of them.
+    """
+    scales, known = (SCALES, {}) if begun is None else (_through(begun[0]), {begun[0]: begun[1]})
+    found = [known[scale] if scale in known else detector.detect(rgb, scale) for scale in scales]
     return [
         Rung(scale, tuple(found[i]), log_likelihood(found[i], scale, _beside(found, i)))
-        for i, scale in enumerate(SCALES)
+        for i, scale in enumerate(scales)
     ]
+
+
+def _through(um_per_px: float) -> list[float]:
+    """`SCALES` moved by half a step at most, so that one of them is this, if it is about as large as any."""
+    step = math.log(um_per_px / SCALES[0]) / math.log(STEP)
+    return [um_per_px * STEP ** (i - round(step)) for i in range(len(SCALES))]
 
 
 def look(rungs: Sequence[Rung]) -> np.ndarray:
