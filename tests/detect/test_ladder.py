@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from smearscan.detect.evidence import again, log_likelihood
 from smearscan.detect.ladder import SCALES, STEP, SURE, UNSURE, climb
 from smearscan.detect.pooled_scale import pool_scale
 from smearscan.settings import DetectSettings
+from smearscan.train.detector_fields import read_yolo_fields
 
 Cells = list[tuple[FloatBox, float]]
 
@@ -170,3 +172,16 @@ def test_one_odd_image_among_several_changes_nothing() -> None:
     assert with_it is not None and without is not None
     assert with_it.mpp == pytest.approx(without.mpp, rel=0.1)
     assert "7 images of this size" in with_it.note
+
+
+@pytest.mark.slow
+def test_real_fields_without_any_scale_give_their_leukocytes_and_little_else(shared_data: Path) -> None:
+    fields = read_yolo_fields(shared_data / "txl_pbc", "val")[::58]
+    detector = create_detector("yolo", DetectSettings())
+    n_found, n_right, n_labels = 0, 0, 0
+    for field in fields:
+        found = detect_image(field.rgb, detector)
+        labels = [(FloatBox(x0, y0, x1 - x0, y1 - y0), 1.0) for x0, y0, x1, y1 in field.leukocytes.tolist()]
+        n_found, n_labels = n_found + len(found), n_labels + len(labels)
+        n_right += int((again(labels, found) > 0).sum())
+    assert n_right >= n_labels - 1 and n_found <= n_right + 1
