@@ -101,8 +101,12 @@ def classify_key(crop: str, settings: ClassifySettings) -> str:
     return artefact_key("classify", code_digest(), runtime(), crop, judge_digest(settings))
 
 
+@cache
 def judge_digest(settings: ClassifySettings) -> str:
-    """Networks, their weights and how they are put together: cells of one digest may be judged together."""
+    """Networks, their weights and how they are put together: cells of one digest may be judged together.
+
+    The cards are read once a process, as for `identity`: whoever changes them makes it another worker.
+    """
     cards = {name: load_card(name).model_dump(mode="json") for name in (settings.cell_type, *settings.blast)}
     # How many cells come at a time never changes a verdict.
     return _digest([settings.model_dump(mode="json", exclude={"chunk_cells"}), cards])
