@@ -26,7 +26,7 @@ import numpy as np
 from smearscan.detect import create_detector, detect_image, find_leukocytes, merge_detections
 from smearscan.detect.base import Detector, FloatBox
 from smearscan.detect.ladder import climb, look
-from smearscan.detect.pooled_scale import pool_scale
+from smearscan.detect.pooled_scale import PooledScale, pool_scale
 from smearscan.geometry import Box, Mpp, Size
 from smearscan.records import Scale, Tile
 from smearscan.settings import DetectSettings, Settings
@@ -135,15 +135,15 @@ def measured_scale(field: LabelledField) -> tuple[float | None, float]:
     return (None, 0.0) if measure is None else (_RED_CELL_UM / measure.diameter_px, measure.relative_sd)
 
 
-def pooled_scales(fields: list[LabelledField], detector: Detector) -> dict[str, float | None]:
-    """µm/px of each source by the leukocytes of a dozen of its fields, without a look at red cells."""
-    found = {}
+def pooled_scales(fields: list[LabelledField], detector: Detector) -> dict[str, PooledScale | None]:
+    """The scale of each source by the leukocytes of a dozen of its fields, without a look at red cells."""
+    found: dict[str, PooledScale | None] = {}
     for source in sorted({field.source for field in fields}):
         of_source = [field for field in fields if field.source == source]
         chosen = np.random.default_rng(0).permutation(len(of_source))[:_POOLED]
         pooled = pool_scale([look(climb(of_source[i].rgb, detector)) for i in chosen])
-        found[source] = None if pooled is None else pooled.mpp
         print(f"    {source}: {pooled}", flush=True)
+        found[source] = pooled
     return found
 
 
@@ -203,12 +203,13 @@ def rows(
     yield "another camera's stain", lambda i: at(restained(fields[i], other(i)), scales[i])
     yield "cells cut by tiles", lambda i: (fields[i], through_tiles(fields[i], scales[i], detector, settings))
     yield "no scale at all", lambda i: at(fields[i], None)
-    pooled: dict[str, float | None] = {}
+    pooled: dict[str, PooledScale | None] = {}
 
     def with_others(i: int) -> tuple[LabelledField, Found]:
         if not pooled:
             pooled.update(pooled_scales(fields, detector))
-        return at(fields[i], pooled[fields[i].source])
+        scale = pooled[fields[i].source]
+        return at(fields[i], None) if scale is None else at(fields[i], scale.mpp, scale.relative_sd)
 
     yield "no scale, leukocytes of a size together", with_others
     yield "nothing said, together", Together(fields, 1, settings)

@@ -27,6 +27,8 @@ _FIELD_PX = 40_000_000
 _MOST_MEASURED = 60
 #: And readings of them that are enough, if they come to twice the red cells that must be.
 _ENOUGH = 8
+#: The detectors learned their scale from boxes drawn around red cells, which are wider than the outlines measured here.
+_BOX_TO_OUTLINE = 1.08
 #: Images searched at every scale where red cells leave it open: with twelve the peak is sharper than a step.
 _MOST_CLIMBED = 12
 
@@ -182,12 +184,12 @@ def _on_field(
 def _field_scale(
     own: Reading | None, shared: SharedScale | PooledScale | None, settings: Settings
 ) -> tuple[float | None, float]:
-    """µm/px of a field that says none and how unsure that is, by its own red cells and what it shares with others."""
+    """µm/px to search a field at that says none, and how unsure it is: by its red cells and what it shares."""
     if isinstance(shared, SharedScale) and (own is None or agrees(shared, own, settings.scale)):
-        return shared.mpp, shared.relative_sd
+        return shared.mpp / _BOX_TO_OUTLINE, shared.relative_sd
     if isinstance(shared, PooledScale) and (own is None or own.relative_sd >= SURE):
         return shared.mpp, shared.relative_sd
-    return (None, 0.0) if own is None else (own.mpp, own.relative_sd)
+    return (None, 0.0) if own is None else (own.mpp / _BOX_TO_OUTLINE, own.relative_sd)
 
 
 def _on_scan(slide: Slide, scale: Scale, settings: Settings) -> list[Detection]:

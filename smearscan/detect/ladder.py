@@ -17,10 +17,12 @@ SCALES = tuple(0.04 * STEP**step for step in range(13))
 #: Relative error of a measured scale below which it holds where nothing is found, and from which on it is not even
 #: tried: it rests on a single cell, which is as often something else.
 SURE, UNSURE = 0.05, 0.1
-#: What is found at a measured scale must say this much for it: half of what one sure leukocyte of the usual size does.
-_CONVINCING = 0.75
-#: So many images look best at a scale that is not theirs.
-_WRONG_LOOKS = 0.05
+#: What is found at a measured scale must say this much for it: a third of what one sure leukocyte of usual size does.
+_CONVINCING = 0.5
+#: So many images look best at a scale that is not theirs, and so many measurements are of something else.
+_WRONG_LOOKS, _WRONG_MEASURES = 0.05, 0.2
+#: What a right one is off by all the same, natural logarithm: patients differ, and a step is 0.26.
+_MEASURE_SD = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,18 @@ def detect_image(
     Returns
     -------
     Boxes in px of `rgb` with scores, sorted by top, then left. Where no scale is known, or what is found at a measured
-    one hardly speaks for it, those at the likeliest of a ladder of scales that a scale beside it finds too.
+    one hardly speaks for it, those at the likeliest of a ladder of scales that a scale beside it finds too; scales near
+    a sure measurement are likelier than others.
     """
     if um_per_px is None or relative_sd >= UNSURE:
         rungs = climb(rgb, detector)
-    else:
-        found = detector.detect(rgb, um_per_px)
-        if relative_sd == 0 or _is_convincing(found, um_per_px, relative_sd):
-            return found
-        rungs = climb(rgb, detector, (um_per_px, found))
-    return _confirmed(rungs, int(np.argmax(look(rungs))))
+        return _confirmed(rungs, int(np.argmax(look(rungs))))
+    found = detector.detect(rgb, um_per_px)
+    if relative_sd == 0 or _is_convincing(found, um_per_px, relative_sd):
+        return found
+    rungs = climb(rgb, detector, (um_per_px, found))
+    chances = look(rungs) + (_measured(rungs, um_per_px) if relative_sd < SURE else 0.0)
+    return _confirmed(rungs, int(np.argmax(chances)))
 
 
 def _is_convincing(found: Sequence[tuple[FloatBox, float]], um_per_px: float, relative_sd: float) -> bool:
@@ -94,6 +98,12 @@ def look(rungs: Sequence[Rung]) -> np.ndarray:
     raw = np.array([rung.log_likelihood for rung in rungs])
     chances = np.exp(raw - raw.max())
     return np.log((1 - _WRONG_LOOKS) * chances / chances.sum() + _WRONG_LOOKS / len(raw))
+
+
+def _measured(rungs: Sequence[Rung], um_per_px: float) -> np.ndarray:
+    """Logarithm of the probability of each scale by a measurement that may be of something else, (N,) float64."""
+    near = np.exp(-0.5 * (np.log([rung.um_per_px / um_per_px for rung in rungs]) / _MEASURE_SD) ** 2)
+    return np.log((1 - _WRONG_MEASURES) * near / max(near.sum(), 1e-9) + _WRONG_MEASURES / len(near))
 
 
 def _beside(found: Sequence[Sequence[tuple[FloatBox, float]]], i: int) -> list[Sequence[tuple[FloatBox, float]]]:

@@ -105,11 +105,18 @@ def test_a_given_scale_is_the_only_one_searched_whatever_is_found() -> None:
 
 def test_a_measured_scale_stands_if_what_is_found_at_it_looks_right() -> None:
     for relative_sd in (SURE / 2, (SURE + UNSURE) / 2):
-        right, wrong = Scripted(_leukocyte(5)), Scripted({**_leukocyte(5), 11: _cells(0.4, 0.3, 0.35, side=30.0)})
-        assert len(detect_image(RGB, right, SCALES[5], relative_sd)) == 1
-        assert right.asked == [SCALES[5]]
-        found = detect_image(RGB, wrong, SCALES[11], relative_sd)
-        assert len(found) == 1 and len(wrong.asked) == len(SCALES)
+        detector = Scripted(_leukocyte(5))
+        assert len(detect_image(RGB, detector, SCALES[5], relative_sd)) == 1
+        assert detector.asked == [SCALES[5]]
+
+
+def test_where_what_is_found_looks_odd_an_unsure_scale_gives_way_and_a_sure_one_only_to_those_beside() -> None:
+    odd = {**_leukocyte(5), 10: _cells(0.6, side=20.0), 11: _cells(0.4, 0.3, side=30.0)}
+    unsure, sure = Scripted(odd), Scripted(odd)
+    found = detect_image(RGB, unsure, SCALES[11], (SURE + UNSURE) / 2)
+    assert [box.width for box, _ in found] == pytest.approx([13.0 / SCALES[5]])
+    assert all(box.width in (20.0, 30.0) for box, _ in detect_image(RGB, sure, SCALES[11], SURE / 2))
+    assert len(unsure.asked) == len(sure.asked) == len(SCALES)
 
 
 def test_where_nothing_is_found_a_sure_scale_stands_and_an_unsure_one_does_not() -> None:
