@@ -15,17 +15,19 @@ import cv2
 import numpy as np
 import torch
 
+from smearscan.classes import LOOK_LIKE_BLASTS, MONONUCLEAR
 from smearscan.crops.mask import load_segmenter
 from smearscan.crops.readymade import read_ready_made
 from smearscan.judge import Judge, load_judge
 from smearscan.models import infer, load_package
 from smearscan.settings import ClassifySettings, load_settings
 from smearscan.train.blast_cells import held_back
-from smearscan.train.blast_figures import ensemble_probability, is_mononuclear
+from smearscan.train.blast_figures import ensemble_probability, is_one_of, named_types
 from smearscan.train.cells import SOURCES, CellTable, load_cells
-from smearscan.train.celltype import CLASSES, measure, typed_cells
 from smearscan.train.measure_scores import auroc, auroc_interval
 from smearscan.train.run_time import run_time_pictures
+from smearscan.train.type_figures import measure
+from smearscan.train.typed_cells import CLASSES, typed_cells
 
 
 def main() -> None:
@@ -86,7 +88,8 @@ def print_blasts(table: CellTable, settings: ClassifySettings) -> None:
     rows = np.flatnonzero(held_back(table) & table.is_whole & (table.types != "artefact"))
     parts = [infer(p, run_time_pictures(table, rows, p.card.input))[:, p.card.classes.index("blast")] for p in packages]
     blast = ensemble_probability(packages, settings, table, rows)
-    judged = is_mononuclear(table)[rows]
+    named = named_types(table)[rows]
+    judged = is_one_of(named, MONONUCLEAR)
     is_blast, own = table.is_from("Early", "Pre", "Pro")[rows], table.is_from(*SOURCES[:4])[rows]
     for label, chosen in (("all cells", own), ("mononuclear", own & judged)):
         print(f"blast: Taleqani {label} AUROC {auroc(blast[chosen], is_blast[chosen]):.4f} of {chosen.sum()}")
@@ -99,11 +102,11 @@ def print_blasts(table: CellTable, settings: ClassifySettings) -> None:
     for name in ("pbc", "raabin", "bccd", "seg1"):
         chosen = judged & (table.is_from(name)[rows] | (own & is_blast))
         print(f"blast: Taleqani's blasts against {name} {auroc(blast[chosen], is_blast[chosen]):.4f} of {chosen.sum()}")
-    threshold = packages[0].card.thresholds["blast"]
+    threshold, may_be = packages[0].card.thresholds["blast"], judged | is_one_of(named, LOOK_LIKE_BLASTS)
     for source in range(len(SOURCES)):
         for block in np.unique(table.blocks[rows[table.sources[rows] == source]]):
             group = (table.sources[rows] == source) & (table.blocks[rows] == block)
-            called = int((group & judged & (blast >= threshold)).sum())
+            called = int((group & may_be & (blast >= threshold)).sum())
             share = f"{called} of {group.sum()} cells read as blast ({called / group.sum():.1%})"
             print(f"blast: {SOURCES[source]} block {block}: {share}")
 

@@ -60,5 +60,9 @@ MONONUCLEAR = frozenset(
     }
 )
 
+#: What dense round blasts of a foreign stain are named by mistake. They are judged too, but only a call takes one of
+#: them out of its class: basophils and nucleated red cells themselves are hardly ever called (docs/validation.md).
+LOOK_LIKE_BLASTS = frozenset({CellClass.BASOPHIL, CellClass.ERYTHROBLAST})
+
 #: Listed beside the differential with their counts, never in the denominator.
 NOT_COUNTED = frozenset(CellClass) - COUNTED

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smearscan.classes import MONONUCLEAR, CellClass
+from smearscan.classes import LOOK_LIKE_BLASTS, MONONUCLEAR, CellClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ def decide(
 ) -> Verdict:
     """The type first; then a mononuclear cell, or one whose type the network would not name, may be a blast.
 
+    So may one of a class that blasts are mistaken for.
+
     Parameters
     ----------
     types
@@ -34,12 +36,12 @@ def decide(
     least_sure
         Below this probability a leukocyte's type is *unidentified*.
     blast_from
-        From this probability a mononuclear cell is a blast.
+        From this probability such a cell is a blast.
     """
     best = int(np.argmax(types))
     cell_class, probability = CellClass(classes[best]), float(types[best])
     if probability < least_sure:
         cell_class = CellClass.UNIDENTIFIED
-    if cell_class in MONONUCLEAR and blast >= blast_from:
+    if cell_class in MONONUCLEAR | LOOK_LIKE_BLASTS and blast >= blast_from:
         return Verdict(CellClass.BLAST, blast, blast, spread)
     return Verdict(cell_class, probability, blast, spread)

@@ -70,11 +70,15 @@ def usable(table: CellTable) -> np.ndarray:
 
 
 def held_back(table: CellTable) -> np.ndarray:
-    """(N,) bool: Taleqani's test blocks, and the last fifth of every class of every other laboratory."""
+    """(N,) bool: Taleqani's test blocks, and the last fifth of every class of every other laboratory.
+
+    Types that were read later count as unread, so that no cell which the members were trained on changes sides.
+    """
     out = table.blocks > 0
+    types = np.where(table.readings > 1, "", table.types)
     for source in np.unique(table.sources[~_own(table)]):
-        for name in np.unique(table.types[table.sources == source]):
-            group = np.flatnonzero((table.sources == source) & (table.types == name))
+        for name in np.unique(types[table.sources == source]):
+            group = np.flatnonzero((table.sources == source) & (types == name))
             out[group[np.argsort(table.orders[group], kind="stable")][int(0.8 * len(group)) :]] = True
     return out
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from smearscan.classes import MONONUCLEAR, CellClass
+from smearscan.classes import LOOK_LIKE_BLASTS, MONONUCLEAR, CellClass
 from smearscan.judge import make_pool
 from smearscan.models.calibrate import fit_temperature
 from smearscan.models.cards import GroupCard, ModelCard, ValidationCard
@@ -36,7 +36,8 @@ def finish_ensemble(table: CellTable, settings: ClassifySettings, folder: Path |
     """
     packages = [load_package(_where(name, folder)) for name in settings.blast]
     is_blast = table.is_from("Early", "Pre", "Pro")
-    judged = is_mononuclear(table) & table.is_whole
+    named = named_types(table)
+    judged = is_one_of(named, MONONUCLEAR) & table.is_whole
     tuned = np.flatnonzero((table.blocks == -1) & judged)
     packages = [_calibrated(package, table, tuned, is_blast[tuned].astype(np.int64)) for package in packages]
     tested = np.flatnonzero(held_back(table) & table.is_whole & ~np.isin(table.types, ["artefact"]))
@@ -44,7 +45,9 @@ def finish_ensemble(table: CellTable, settings: ClassifySettings, folder: Path |
     quiet = tuned[~is_blast[tuned]]
     threshold = round(float(np.quantile(ensemble_probability(packages, settings, table, quiet), 1 - FALSE_ALARMS)), 3)
     threshold = min(max(threshold, 0.5), 0.95)
-    groups, figures = count(table, tested, blast, judged[tested], threshold)
+    may_be = judged | (is_one_of(named, LOOK_LIKE_BLASTS) & table.is_whole)
+    called = may_be[tested] & (blast >= threshold)
+    groups, figures = count(table, tested, blast, judged[tested], called)
     note = (
         "labels of Taleqani are the field's, so its sensitivity is understated; mononuclear by the cell-type package. "
         f"Threshold: {FALSE_ALARMS:.0%} of benign mononuclear cells of the gap blocks, at least 0.5; a rule of 4 % was "
@@ -75,18 +78,27 @@ def _calibrated(package: Package, table: CellTable, rows: np.ndarray, labels: np
     return Package(package.model, package.card.model_copy(update={"temperature": temperature}))
 
 
-def is_mononuclear(table: CellTable) -> np.ndarray:
-    """(N,) bool: gap and held-back cells that the cell-type package lets the blast ensemble judge, less smudges."""
+def named_types(table: CellTable) -> np.ndarray:
+    """(N,) str: what the cell-type package names gap and held-back cells, *unidentified* where it would not.
+
+    Empty for cells trained on; smudges by rule are smudges.
+    """
     package = load_package("celltype")
-    out = np.zeros(len(table.sources), bool)
+    classes = np.array([*package.card.classes, CellClass.UNIDENTIFIED.value])
+    out = np.full(len(table.sources), "", classes.dtype)
     measured = np.flatnonzero((table.blocks == -1) | held_back(table))
     for first in range(0, len(measured), 2048):
         rows = measured[first : first + 2048]
         chances = infer(package, run_time_pictures(table, rows, package.card.input))
-        best = chances.argmax(1)
-        named = [CellClass(package.card.classes[i]) in MONONUCLEAR for i in best]
-        out[rows] = np.array(named) | (chances.max(1) < package.card.thresholds["unidentified"])
-    return out & ~is_smudge(table)
+        is_sure = chances.max(1) >= package.card.thresholds["unidentified"]
+        out[rows] = classes[np.where(is_sure, chances.argmax(1), len(classes) - 1)]
+    out[is_smudge(table)] = CellClass.SMUDGE.value
+    return out
+
+
+def is_one_of(named: np.ndarray, classes: Collection[CellClass]) -> np.ndarray:
+    """(N,) bool: names among those of `classes`."""
+    return np.isin(named, [cell_class.value for cell_class in classes])
 
 
 def ensemble_probability(
@@ -99,20 +111,23 @@ def ensemble_probability(
 
 
 def count(
-    table: CellTable, rows: np.ndarray, blast: np.ndarray, judged: np.ndarray, threshold: float
+    table: CellTable, rows: np.ndarray, blast: np.ndarray, judged: np.ndarray, called: np.ndarray
 ) -> tuple[tuple[GroupCard, ...], dict[str, float | int | str]]:
-    """Counts by block or laboratory among mononuclear cells, and the figures of the card."""
+    """Counts by block or laboratory among mononuclear and called cells, and the figures of the card.
+
+    `judged` are the mononuclear ones alone: an AUROC over cells chosen by their answer would flatter.
+    """
     is_blast = table.is_from("Early", "Pre", "Pro")[rows]
     own = table.is_from("Benign", "Early", "Pre", "Pro")[rows]
-    called = (blast >= threshold) & judged
+    stratum = judged | called
     groups: list[GroupCard] = []
     figures: dict[str, float | int | str] = {}
     for source in range(len(SOURCES)):
         for block in np.unique(table.blocks[rows[table.sources[rows] == source]]):
             group = (table.sources[rows] == source) & (table.blocks[rows] == block)
             name = f"{SOURCES[source].lower()}_{max(int(block), 1)}"
-            n_judged, n_called = int((group & judged).sum()), int((group & called).sum())
-            n_suspect = int((group & judged & (blast >= SUSPECT)).sum())
+            n_judged, n_called = int((group & stratum).sum()), int((group & called).sum())
+            n_suspect = int((group & stratum & (blast >= SUSPECT)).sum())
             if n_judged and is_blast[group].any():
                 groups.append(GroupCard(name=name, n_blasts=n_judged, n_called_of_blasts=n_called))
             elif n_judged:

@@ -31,7 +31,9 @@ class CellTable:
     sources
         (N,) index of `SOURCES`.
     types
-        (N,) str: cell type, "" where unknown (all of Taleqani's).
+        (N,) str: cell type, "" where unknown (nearly all of Taleqani's).
+    readings
+        (N,) in which reading by eye the type was given, 0 where it was not.
     blocks
         (N,) Taleqani: 0 training, -1 gap, else test block; elsewhere 0.
     orders
@@ -46,6 +48,7 @@ class CellTable:
     masks: np.ndarray
     sources: np.ndarray
     types: np.ndarray
+    readings: np.ndarray
     blocks: np.ndarray
     orders: np.ndarray
     stains: np.ndarray
@@ -83,11 +86,13 @@ def build_cells(data: Path) -> CellTable:
     masks = outline(windows, load_segmenter())
     blocks = [block_of(CLASSES[g], int(n)) for g, n in zip(fields.grades, fields.numbers, strict=True)]
     n = len(normals)
+    labels = [*fields.labels, *(cell.label for cell in normals)]
     return CellTable(
         windows=windows,
         masks=masks,
         sources=np.concatenate([fields.grades, [SOURCES.index(cell.laboratory) for cell in normals]]),
-        types=np.array([""] * len(fields.grades) + [cell.cell_class for cell in normals]),
+        types=np.array([label.cell_class for label in labels]),
+        readings=np.array([label.reading for label in labels]),
         blocks=np.array(blocks + [0] * n),
         orders=np.concatenate([fields.numbers, [cell.order for cell in normals]]),
         stains=np.concatenate([fields.stains, np.full(n, -1)]),

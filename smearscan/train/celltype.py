@@ -7,7 +7,6 @@ is reported on them was not trained on. `--leave-out` trains without a laborator
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +21,23 @@ from smearscan.models.fused import for_inference
 from smearscan.models.infer import logits
 from smearscan.models.packages import Package, load_package, save_package
 from smearscan.models.registry import create_model
-from smearscan.train.cells import SOURCES, CellTable, is_smudge, load_cells
+from smearscan.train.cells import CellTable, load_cells
 from smearscan.train.fit import Batch, Recipe, blended, fit, soft_targets
-from smearscan.train.measure_scores import macro_f1
+from smearscan.train.labels_read import labels_read
 from smearscan.train.run_time import run_time_pictures
 from smearscan.train.type_batches import TrainingRows, TypeBatches
-from smearscan.train.type_figures import measure_coarse
-
-CLASSES = (
-    "neutrophil",
-    "eosinophil",
-    "basophil",
-    "lymphocyte",
-    "monocyte",
-    "immature_granulocyte",
-    "erythroblast",
-    "platelet",
-    "smudge",
-    "artefact",
+from smearscan.train.type_figures import measure, measure_coarse, measure_left_out
+from smearscan.train.typed_cells import (
+    CLASSES,
+    SMALL,
+    UNNAMED,
+    UNNAMED_TARGETS,
+    TypedCells,
+    sampling_weights,
+    typed_cells,
+    unnamed_cells,
 )
+
 INPUT = InputCard(
     window_um=24.0,
     um_per_px=24.0 / 96,
@@ -53,62 +50,8 @@ INPUT = InputCard(
 )
 NETWORK = "vgg16_eca"
 OPTIONS: dict[str, Any] = {"width": 0.25, "head": "gap", "batch_norm": True}
-#: Label and target of a cell known to be mononuclear and no more: the differential leaves it to the blast networks.
-_UNNAMED = len(CLASSES)
-_MONONUCLEAR = torch.zeros(1, len(CLASSES))
-_MONONUCLEAR[0, [CLASSES.index(c) for c in ("lymphocyte", "monocyte", "immature_granulocyte")]] = torch.tensor(
-    [0.6, 0.2, 0.2]
-)
 #: Below this probability a type is not named; chosen on the validation tenth, see the card.
 _LEAST_SURE = 0.45
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TypedCells:
-    """Rows of the cell table whose type is known, with their split: 0 training, 1 validation, 2 test."""
-
-    rows: np.ndarray
-    labels: np.ndarray
-    split: np.ndarray
-
-
-def typed_cells(table: CellTable) -> TypedCells:
-    """Cells with a type, among them smudges and red cells; split 70/10/20 by order in each source and class."""
-    types = table.types.astype(object)
-    types[is_smudge(table)] = "smudge"
-    rows = np.flatnonzero(np.isin(types, CLASSES))
-    labels = np.array([CLASSES.index(t) for t in types[rows]])
-    split = np.zeros(len(rows), np.int64)
-    for source in np.unique(table.sources[rows]):
-        for label in np.unique(labels):
-            group = np.flatnonzero((table.sources[rows] == source) & (labels == label))
-            group = group[np.argsort(table.orders[rows[group]], kind="stable")]
-            split[group[int(0.7 * len(group)) : int(0.8 * len(group))]] = 1
-            split[group[int(0.8 * len(group)) :]] = 2
-    return TypedCells(rows, labels, split)
-
-
-def mononuclear_cells(table: CellTable) -> np.ndarray:
-    """Rows of round cells of the malignant fields' training blocks.
-
-    Their type is not known, only that it is mononuclear. Without them the one class that comes from that laboratory
-    alone, smudge, was what the network called most of its cells.
-    """
-    _, nucleus, share, _, _ = table.measures.T
-    whole = table.is_whole & ~is_smudge(table) & (nucleus >= 7.0) & (share >= 0.5)
-    return np.flatnonzero(whole & (table.blocks == 0) & table.is_from("Early", "Pre", "Pro"))
-
-
-def sampling_weights(sources: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Chance of each training cell to be drawn: source × class count alike, small groups less."""
-    weights = np.zeros(len(labels))
-    for source in np.unique(sources):
-        for label in np.unique(labels[sources == source]):
-            group = (sources == source) & (labels == label)
-            share = 1.0 if SOURCES[source] == "pbc" else 0.45 * min(1.0, group.sum() / 80)
-            share = {"artefact": 0.3, "smudge": 0.2, "unnamed": 1.0}.get((*CLASSES, "unnamed")[label], share)
-            weights[group] = share / group.sum()
-    return weights / weights.sum()
 
 
 def train(
@@ -128,17 +71,20 @@ def train(
     is_left_out = table.is_from(*left_out)[cells.rows] & (cells.labels != CLASSES.index("artefact"))
     keep = (cells.split == 0) & ~is_left_out
     rows, labels = cells.rows[keep], cells.labels[keep]
-    unnamed = mononuclear_cells(table)
-    rows, labels = np.concatenate([rows, unnamed]), np.concatenate([labels, np.full(len(unnamed), _UNNAMED)])
+    unnamed, kinds = unnamed_cells(table)
+    rows, labels = np.concatenate([rows, unnamed]), np.concatenate([labels, kinds])
     given = TrainingRows(
         rows=rows,
         labels=labels,
         chances=sampling_weights(table.sources[rows], labels),
-        is_round=np.isin(labels, [CLASSES.index("lymphocyte"), _UNNAMED]),
-        copied=np.where(labels == CLASSES.index("artefact"), 0.25, np.where(labels == _UNNAMED, 0.08, 1.0)),
+        is_round=np.isin(labels, [CLASSES.index("lymphocyte"), UNNAMED]),
+        copied=np.select(
+            [labels == CLASSES.index("artefact"), labels == UNNAMED, labels == SMALL], [0.25, 0.08, 0.15], 1.0
+        ),
     )
     batches = TypeBatches(table, given, INPUT, load_segmenter(), recipe.batch, recipe.seed, near)
-    targets = torch.cat([soft_targets(np.arange(len(CLASSES)), len(CLASSES)), _MONONUCLEAR])
+    unnamed_targets = torch.tensor([[target.get(name, 0.0) for name in CLASSES] for target in UNNAMED_TARGETS])
+    targets = torch.cat([soft_targets(np.arange(len(CLASSES)), len(CLASSES)), unnamed_targets])
 
     def draw(rng: np.random.Generator) -> Batch:
         images, drawn = batches(rng)
@@ -178,6 +124,8 @@ def training_told(recipe: Recipe, near: float, before: dict[str, Any]) -> dict[s
 
 def make_card(name: str, training: dict[str, Any]) -> ModelCard:
     """The card before anything was measured."""
+    n_taleqani = sum(path.startswith("taleqani/") for path, _, _ in labels_read())
+    n_elsewhere = len(labels_read()) - n_taleqani
     return ModelCard(
         name=name,
         summary="Differential of Romanowsky-stained blood cells, ten classes; the step before blast or not.",
@@ -191,15 +139,16 @@ def make_card(name: str, training: dict[str, Any]) -> ModelCard:
         training=training,
         data=(
             "PBC, Acevedo et al. 2020, 500 a class of 8, CC BY 4.0: 70 % by file number",
-            "Raabin, BCCD (by way of TXL-PBC, MIT) and segmentation_WBC (zxaoyou, GPL-3): 608 cells, types read by eye "
-            "by one reader who is no haematologist; 70 % by order",
+            f"Raabin, BCCD (by way of TXL-PBC, MIT) and segmentation_WBC (zxaoyou, GPL-3): {n_elsewhere} cells, types "
+            "read by eye by readers who are no haematologists; 70 % by order in each reading",
+            f"Taleqani's training blocks: {n_taleqani} cells, types read likewise, smudges among them; 70 % by order",
             "platelets and red cells (as artefacts) of the same pictures by TXL-PBC's boxes",
-            "round cells of Taleqani's malignant training blocks, as mononuclear of no named type",
+            "other round cells of Taleqani's training blocks, as mononuclear of no named type",
             "smudges: pale, frayed cells of Taleqani's malignant fields, picked by a rule, not by a person",
         ),
         not_for=(
             "diagnosis",
-            "immature granulocytes or erythroblasts of other laboratories: both classes come from PBC alone",
+            "immature granulocytes or erythroblasts of other laboratories: nearly all of both come from PBC",
             "bone marrow",
         ),
     )
@@ -246,34 +195,6 @@ def main() -> None:
     print(f"temperature {temperature:.3f}", *(f"{k} = {v}" for k, v in figures.items()), sep="\n")
     card = card.model_copy(update={"temperature": temperature, "figures": figures})
     save_package(model, card, folder=given.out)
-
-
-def measure(table: CellTable, cells: TypedCells, raw: np.ndarray) -> dict[str, float | int | str]:
-    """Accuracy and macro F1 on the test split of each laboratory, with its number of cells."""
-    figures: dict[str, float | int | str] = {}
-    leukocyte = cells.labels != CLASSES.index("artefact")
-    for name in ("pbc", "raabin", "bccd", "seg1", "seg2"):
-        chosen = (cells.split == 2) & table.is_from(name)[cells.rows] & leukocyte
-        truth, called = cells.labels[chosen], raw[chosen].argmax(1)
-        figures[f"{name}_test_n"] = len(truth)
-        figures[f"{name}_test_accuracy"] = round(float((truth == called).mean()), 4)
-        figures[f"{name}_test_macro_f1"] = round(macro_f1(truth, called), 4)
-    return figures
-
-
-def measure_left_out(
-    table: CellTable, cells: TypedCells, raw: np.ndarray, left_out: tuple[str, ...]
-) -> dict[str, float | int | str]:
-    """The same on all leukocytes of laboratories that were trained without."""
-    figures: dict[str, float | int | str] = {}
-    leukocyte = ~np.isin(cells.labels, [CLASSES.index(name) for name in ("artefact", "platelet")])
-    for name in left_out:
-        chosen = table.is_from(name)[cells.rows] & leukocyte
-        truth, called = cells.labels[chosen], raw[chosen].argmax(1)
-        figures[f"{name}_left_out_n"] = len(truth)
-        figures[f"{name}_left_out_accuracy"] = round(float((truth == called).mean()), 4)
-        figures[f"{name}_left_out_macro_f1"] = round(macro_f1(truth, called), 4)
-    return figures
 
 
 if __name__ == "__main__":

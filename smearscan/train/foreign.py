@@ -3,7 +3,8 @@
 PBC, most of the training, is sharpened by its camera; Raabin, BCCD and segmentation_WBC are soft, and each stain leaves
 another hue after whitening. Networks trained near PBC's look read the sharpness and the hue. So a cell is softened or
 sharpened, sampled down and up again, carried into another laboratory's stain, and nucleus and cytoplasm are stained
-apart; some lose all hue.
+apart; some lose all hue. Round cells are given coarser chromatin as well: clumps and pale spots, which lymphocytes and
+blasts of other films show, and which a network that knows them from granules alone takes for a basophil.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from smearscan.train.restain import Restainer, to_density, whiten
 
 #: So many pictures share one sharpness.
 _CHUNK = 8
+#: Clumps of chromatin are so many px of the network's input wide, at least and at most.
+_CLUMPS_PX = (2.0, 5.0)
 #: Logarithm of the coarsest sampling: a picture keeps at least 1 px in 2.4.
 _LOG_COARSEST = math.log(2.4)
 
@@ -44,6 +47,8 @@ class ForeignLook:
         Share of the cells without hue.
     rim
         Share of the cells whose outermost pixel is cut off.
+    clumps
+        Largest share of a round cell's nuclear density that clumps and pale spots add or take.
     """
 
     scale: float = 0.08
@@ -57,12 +62,13 @@ class ForeignLook:
     spread: float = 0.7
     grey: float = 0.2
     rim: float = 0.3
+    clumps: float = 0.35
 
 
 class Foreigner(Restainer):
     """Draws foreign looks; one object a training run."""
 
-    def abroad(self, pictures: Tensor, look: ForeignLook, shrinks: Tensor, maps: Tensor) -> Tensor:
+    def abroad(self, pictures: Tensor, look: ForeignLook, shrinks: Tensor, maps: Tensor, is_round: Tensor) -> Tensor:
         """Whitened network input (N, 3, S, S) of (N, 5, S, S) uint8: masked RGB, mask, nucleus.
 
         Parameters
@@ -71,10 +77,19 @@ class Foreigner(Restainer):
             (N,) by how much each cell is made smaller on top of what is drawn.
         maps
             (N, 3, 3) stain maps, from `StainMaps.draw`.
+        is_round
+            (N,) bool: cells whose chromatin may be clumped and stay what they are.
         """
         moved = self._move(pictures.float().div(255), look.scale, shrinks)
         soft = torch.cat([self._focused(chunk, look) for chunk in moved[:, :4].split(_CHUNK)])
         density, mask = to_density(soft, self._noise(soft))
+        amounts = self._uniform(len(moved)) * look.clumps * is_round
+        density = torch.cat(
+            [
+                self._clumped(*part)
+                for part in zip(density.split(_CHUNK), moved[:, 4:].split(_CHUNK), amounts.split(_CHUNK), strict=True)
+            ]
+        )
         density = self._stained(density, moved[:, 4:], look, maps)
         return whiten(density.clamp(-0.1, 2.4), self._cut_rim(mask, look.rim))
 
@@ -88,6 +103,16 @@ class Foreigner(Restainer):
         if float(self._uniform(1)) < look.sharpened:
             return sharpened(x, float(self._uniform(1)))
         return x
+
+    def _clumped(self, density: Tensor, nucleus: Tensor, amounts: Tensor) -> Tensor:
+        """Density with clumps, or with pale spots, of one size where the nucleus lies."""
+        n, side = len(density), density.shape[-1]
+        low, high = _CLUMPS_PX
+        n_clumps = max(2, int(side / (low + (high - low) * float(self._uniform(1)))))
+        noise = functional.interpolate(self._normal(n, 1, n_clumps, n_clumps), size=(side, side), mode="bicubic")
+        pale = -2 * (noise - 0.6).clamp_min(0)
+        spots = torch.where(self._uniform(n, 1, 1, 1) < 0.5, noise, pale)
+        return density * (1 + amounts[:, None, None, None] * spots * nucleus).clamp_min(0)
 
     def _stained(self, density: Tensor, nucleus: Tensor, look: ForeignLook, maps: Tensor) -> Tensor:
         n = len(density)

@@ -6,7 +6,6 @@ that come from PBC itself are left out: many are the same files as in the folder
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from smearscan.train.labels_read import EyeLabel, label_at
 from smearscan.train.windows import window_at
 
 _PBC_UM = 7.5 / 71.2
@@ -31,11 +31,11 @@ _N_RED_CELLS = 3
 
 @dataclass(frozen=True, slots=True)
 class NormalCell:
-    """One cell: window (128, 128, 3) uint8 RGB, laboratory, class ("" where unread), order inside its laboratory."""
+    """One cell: window (128, 128, 3) uint8 RGB, laboratory, order inside it, class and the reading it comes from."""
 
     window: np.ndarray
     laboratory: str
-    cell_class: str
+    label: EyeLabel
     order: int
 
 
@@ -47,12 +47,11 @@ def read_pbc(folder: Path) -> Iterator[NormalCell]:
         rgb = _read(path)
         window = window_at(rgb, rgb.shape[1] / 2 - 0.5, rgb.shape[0] / 2 - 0.5, _PBC_UM)
         name = path.parent.name
-        yield NormalCell(window, "pbc", _RENAMED.get(name, name), int(re.search(r"(\d+)$", path.stem)[1]))  # type: ignore[index]
+        yield NormalCell(window, "pbc", EyeLabel(_RENAMED.get(name, name)), int(re.search(r"(\d+)$", path.stem)[1]))  # type: ignore[index]
 
 
 def read_txl(data: Path) -> Iterator[NormalCell]:
     """Leukocytes and platelets of the BCCD and Raabin pictures, and some of their red cells as artefacts."""
-    labels = _labels_by_eye()
     rng = np.random.default_rng(0)
     paths = sorted((data / "txl_pbc" / "images").glob("*/*.jpg"))
     for order, path in enumerate(paths):
@@ -66,12 +65,11 @@ def read_txl(data: Path) -> Iterator[NormalCell]:
         boxes[:, 1:] *= np.tile([rgb.shape[1], rgb.shape[0]], 2)
         name = path.relative_to(data).as_posix()
         for box in boxes[boxes[:, 0] == 0]:
-            read = labels.get((name, round(box[1]), round(box[2])), "")
-            yield NormalCell(window_at(rgb, box[1], box[2], um), laboratory, read, order)
+            yield NormalCell(window_at(rgb, box[1], box[2], um), laboratory, label_at(name, box[1], box[2]), order)
         for box in boxes[boxes[:, 0] == 2][:2]:
-            yield NormalCell(window_at(rgb, box[1], box[2], um), laboratory, "platelet", order)
+            yield NormalCell(window_at(rgb, box[1], box[2], um), laboratory, EyeLabel("platelet"), order)
         for box in _lonely_red_cells(boxes, um, rng):
-            yield NormalCell(window_at(rgb, box[1], box[2], um), laboratory, "artefact", order)
+            yield NormalCell(window_at(rgb, box[1], box[2], um), laboratory, EyeLabel("artefact"), order)
 
 
 def _lonely_red_cells(boxes: np.ndarray, um: float, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -83,7 +81,6 @@ def _lonely_red_cells(boxes: np.ndarray, um: float, rng: np.random.Generator) ->
 
 def read_segmentation(data: Path) -> Iterator[NormalCell]:
     """Both datasets of segmentation_WBC."""
-    labels = _labels_by_eye()
     for which in (1, 2):
         folder = data / "segmentation_wbc" / f"dataset{which}"
         paths = [p for p in sorted(folder.glob("*.png")) if not p.stem.endswith("_mask")]
@@ -94,14 +91,7 @@ def read_segmentation(data: Path) -> Iterator[NormalCell]:
         for order, (path, mask) in enumerate(zip(paths, masks, strict=True)):
             y, x = (axis.mean() for axis in np.nonzero(np.asarray(mask)))
             name = path.relative_to(data).as_posix()
-            read = labels.get((name, round(x), round(y)), "")
-            yield NormalCell(window_at(_read(path), x, y, um), f"seg{which}", read, order)
-
-
-def _labels_by_eye() -> dict[tuple[str, int, int], str]:
-    with Path(__file__).with_name("labels_by_eye.tsv").open(encoding="utf-8") as lines:
-        rows = csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t")
-        return {(row["path"], int(row["x_px"]), int(row["y_px"])): row["cell_class"] for row in rows}
+            yield NormalCell(window_at(_read(path), x, y, um), f"seg{which}", label_at(name, x, y), order)
 
 
 def _read(path: Path) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.cluster.vq import kmeans2
 
+from smearscan.train.labels_read import EyeLabel, label_at
 from smearscan.train.windows import window_at
 
 CLASSES = ("Benign", "Early", "Pre", "Pro")
@@ -38,11 +39,14 @@ class FieldCells:
     ----------
     windows
         (N, 128, 128, 3) uint8 RGB.
+    labels
+        N types read by eye; nearly all are empty.
     grades, numbers, stains
         (N,) class of the field (index of `CLASSES`), its file number, cluster of its stain.
     """
 
     windows: np.ndarray
+    labels: list[EyeLabel]
     grades: np.ndarray
     numbers: np.ndarray
     stains: np.ndarray
@@ -67,13 +71,14 @@ def read_cells(folder: Path) -> FieldCells:
     looks = np.stack([_look(f) for f in fields])
     scales = _RED_CELL_UM / _smoothed_diameters(fields, grades, numbers, looks)
     stains = kmeans2(looks * [0.75, 0.75, 0.75, 2, 2, 2], _N_STAINS, minit="++", seed=0)[1]
-    windows, rows = [], []
+    windows, labels, rows = [], [], []
     for i, (rgb, um) in enumerate(zip(fields, scales, strict=True)):
         for x, y in _cells_of(rgb, um):
             windows.append(window_at(rgb, x, y, um))
+            labels.append(label_at(f"{folder.name}/{CLASSES[grades[i]]}/{paths[i][1].name}", x, y))
             rows.append(i)
     at = np.array(rows)
-    return FieldCells(np.stack(windows), grades[at], numbers[at], stains[at])
+    return FieldCells(np.stack(windows), labels, grades[at], numbers[at], stains[at])
 
 
 def _number(path: Path) -> int:

@@ -41,7 +41,7 @@ class TrainingRows:
     chances
         (N,) of being drawn, sum 1.
     is_round
-        (N,) bool: cells that the laboratories' stains are read from.
+        (N,) bool: round cells; the laboratories' stains are read from them, and their chromatin may be clumped.
     copied
         (N,) chance of each cell to be copied, each time: large groups need fewer copies.
     """
@@ -102,6 +102,7 @@ class TypeBatches:
                     _FAR,
                     self._drawn_shrinks(far, rng),
                     torch.from_numpy(self._maps.draw(cells[n_near:], _RESTAINED, rng)),
+                    torch.from_numpy(self._given.is_round[cells[n_near:]]),
                 ),
             ]
         )

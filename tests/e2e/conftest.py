@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from finished_run import Run
 
 from smearscan.cli.main import cli
 from smearscan.synth import write_smear
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What a run left behind."""
-
-    code: int
-    said: str
-    out: Path
-
-    def rows(self, name: str) -> list[dict[str, str]]:
-        """A table as dictionaries."""
-        with (self.out / name).open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="session")

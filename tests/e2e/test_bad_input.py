@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from conftest import Run
+from finished_run import Run
 from PIL import Image
 
 Screen = Callable[..., Run]

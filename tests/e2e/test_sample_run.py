@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from finished_run import Run
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 

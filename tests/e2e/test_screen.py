@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
-from conftest import Run
+from finished_run import Run
 
 from smearscan.classes import COUNTED, CellClass
 from smearscan.cli.main import cli

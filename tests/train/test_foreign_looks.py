@@ -60,7 +60,9 @@ def _five(seed: int = 0) -> torch.Tensor:
 
 
 def _abroad(look: ForeignLook, seed: int = 5) -> torch.Tensor:
-    return Foreigner(seed).abroad(_five(), look, torch.ones(2), torch.eye(3).repeat(2, 1, 1))
+    return Foreigner(seed).abroad(
+        _five(), look, torch.ones(2), torch.eye(3).repeat(2, 1, 1), torch.tensor([True, False])
+    )
 
 
 def _table(n: int) -> CellTable:
@@ -70,6 +72,7 @@ def _table(n: int) -> CellTable:
         masks=np.stack([c[1] for c in cells]),
         sources=np.full(n, SOURCES.index("pbc")),
         types=np.array(["lymphocyte"] * n),
+        readings=np.ones(n, int),
         blocks=np.zeros(n, int),
         orders=np.arange(n),
         stains=np.full(n, -1),
@@ -122,6 +125,20 @@ def test_a_foreign_look_repeats_with_its_seed_and_leaves_the_outside_as_whitenin
     assert torch.equal(first, _abroad(ForeignLook()))
     assert not torch.equal(first, _abroad(ForeignLook(), seed=6))
     assert torch.all(first[..., :4, :4] == -3.2)
+
+
+def test_chromatin_is_clumped_in_the_nuclei_of_round_cells_alone() -> None:
+    """A basophil is told by its granules: they must not be drawn into it, nor into anybody's cytoplasm."""
+    looks = [replace(ForeignLook(), clumps=amount) for amount in (0.0, 0.35)]
+    smooth, clumped = (_abroad(look) for look in looks)
+    assert torch.equal(smooth[1], clumped[1])
+    assert not torch.equal(smooth[0], clumped[0])
+    density, nucleus = torch.full((1, 3, 96, 96), 0.5), torch.zeros(1, 1, 96, 96)
+    nucleus[..., 30:60, 30:60] = 1
+    drawn = Foreigner(1)._clumped(density, nucleus, torch.tensor([0.35]))
+    assert torch.equal(drawn[..., :30, :], density[..., :30, :])
+    assert drawn[..., 30:60, 30:60].std() > 0.01
+    assert drawn.min() >= 0
 
 
 def test_without_hue_all_channels_are_one() -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import smearscan.train
 from smearscan.classes import CellClass
+from smearscan.train.blast_cells import held_back
+from smearscan.train.cells import SOURCES, CellTable
 from smearscan.train.measure_scores import auroc, auroc_interval, macro_f1
 from smearscan.train.taleqani import GAP, TEST_BLOCKS, block_of
+from smearscan.train.typed_cells import typed_cells
 
 
 @given(grade=st.sampled_from(sorted(TEST_BLOCKS)), a=st.integers(1, 900), b=st.integers(1, 900))
@@ -36,6 +40,44 @@ def test_types_read_by_eye_are_known_classes_and_each_cell_stands_once() -> None
     keys = [(row["path"], row["x_px"], row["y_px"]) for row in rows]
     assert len(set(keys)) == len(keys) > 500
     assert {row["cell_class"] for row in rows} <= {c.value for c in CellClass}
+    assert {int(row["reading"]) for row in rows} == {1, 2, 3}
+
+
+def drawn_table(n: int, types: list[str], readings: list[int]) -> CellTable:
+    """Cells of one laboratory, whole and round, in the order of their numbers."""
+    return CellTable(
+        windows=np.zeros((n, 2, 2, 3), np.uint8),
+        masks=np.zeros((n, 2, 2), np.uint8),
+        sources=np.full(n, SOURCES.index("raabin")),
+        types=np.array(types),
+        readings=np.array(readings),
+        blocks=np.zeros(n, int),
+        orders=np.arange(n),
+        stains=np.full(n, -1),
+        measures=np.tile(np.array([[12.0, 9.0, 0.7, 0.97, 0.3]], np.float32), (n, 1)),
+    )
+
+
+@given(st.lists(st.booleans(), min_size=12, max_size=60))
+def test_a_later_reading_moves_no_cell_of_an_earlier_one(is_later: list[bool]) -> None:
+    """Networks go on from weights that saw the first reading's training part: it must stay what it was."""
+    n = len(is_later)
+    before = ["" if later else "lymphocyte" for later in is_later]
+    assume("lymphocyte" in before)
+    first = drawn_table(n, before, [0 if later else 1 for later in is_later])
+    both = drawn_table(n, ["lymphocyte"] * n, [2 if later else 1 for later in is_later])
+    typed_first, typed_both = typed_cells(first), typed_cells(both)
+    assert dict(zip(typed_first.rows, typed_first.split, strict=True)).items() <= (
+        dict(zip(typed_both.rows, typed_both.split, strict=True)).items()
+    )
+    is_first = np.array([not later for later in is_later])
+    assert (held_back(first)[is_first] == held_back(both)[is_first]).all()
+
+
+def test_a_cell_of_a_block_kept_for_blasts_teaches_no_type() -> None:
+    """Or its fields would be known when blasts are measured on them."""
+    table = replace(drawn_table(20, ["lymphocyte"] * 20, [1] * 20), blocks=np.arange(20) % 3 - 1)
+    assert set(table.blocks[typed_cells(table).rows]) == {0}
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40))
