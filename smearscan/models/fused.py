@@ -1,19 +1,22 @@
 """A trained network as it is run on a processor: batch norms folded away, kernels kept as they are multiplied.
 
 The same function but for rounding. Folding a norm into the convolution before it saves two passes over every feature
-map; kernels kept in bfloat16 need not be converted for every batch; and the activation compares bit patterns as
-integers, which is several times faster than comparing bfloat16 and gives the same. Gradients do not pass: explanations
-and training take the network as it was loaded.
+map; kernels kept in bfloat16 need not be converted for every batch; and activation and pooling compare bit patterns
+as integers, which is several times faster than comparing bfloat16 and gives the same. Gradients do not pass:
+explanations and training take the network as it was loaded.
 """
 
 from __future__ import annotations
 
 import copy
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 from torch.fx.experimental.optimization import fuse
 from torch.fx.proxy import TraceError
+from torch.nn import functional
 
 from smearscan.models.infer import has_native_bfloat16
 from smearscan.models.packages import Package
@@ -27,7 +30,7 @@ def for_inference(package: Package) -> Package:
     """
     try:
         # The tracer follows the attributes of what it is given, so that it must not be the caller's network.
-        network = fuse(copy.deepcopy(package.model), no_trace=False)
+        network = cast(GraphModule, fuse(copy.deepcopy(package.model), no_trace=False))
     except (TraceError, ValueError):  # the second from a device or a precision that is chosen on the way
         return package
     is_bfloat16 = has_native_bfloat16() and not torch.cuda.is_available()
@@ -45,10 +48,37 @@ class _BitwiseReLU(nn.Module):
         return x.view(torch.int16).clamp_min(0).view(torch.bfloat16)
 
 
-def _keep_as_multiplied(network: nn.Module) -> None:
+class _BitwiseMaxPool(nn.Module):
+    """Maximum over 2×2 of what a ReLU left: without signs, patterns order as their numbers do."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype != torch.bfloat16:
+            return functional.max_pool2d(x, 2)
+        height, width = x.shape[2:]
+        whole = x.permute(0, 2, 3, 1).view(torch.int16)[:, : height // 2 * 2, : width // 2 * 2]
+        pairs = whole.unflatten(1, (-1, 2)).unflatten(3, (-1, 2))
+        rows = torch.maximum(pairs[:, :, 0], pairs[:, :, 1])
+        return torch.maximum(rows[:, :, :, 0], rows[:, :, :, 1]).view(torch.bfloat16).permute(0, 3, 1, 2)
+
+
+def _keep_as_multiplied(network: GraphModule) -> None:
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.to(torch.bfloat16)
     for name, module in list(network.named_modules()):
         if isinstance(module, nn.ReLU):
             network.set_submodule(name, _BitwiseReLU())
+    called = {node: network.get_submodule(str(node.target)) for node in network.graph.nodes if node.op == "call_module"}
+    elsewhere = {
+        node.target
+        for node in called
+        if not all(isinstance(called.get(before), _BitwiseReLU) for before in node.all_input_nodes)
+    }
+    for node, module in called.items():
+        if isinstance(module, nn.MaxPool2d) and _halves(module) and node.target not in elsewhere:
+            network.set_submodule(str(node.target), _BitwiseMaxPool())
+
+
+def _halves(pool: nn.MaxPool2d) -> bool:
+    plain = (pool.padding, pool.dilation, pool.ceil_mode, pool.return_indices)
+    return pool.kernel_size in (2, (2, 2)) and pool.stride in (2, (2, 2)) and plain == (0, 1, False, False)

@@ -43,6 +43,29 @@ def test_a_row_depends_on_its_image_alone() -> None:
     assert np.array_equal(infer(running, images)[33:], infer(running, images[33:]))
 
 
+class _Pools(nn.Module):
+    """Pools what a ReLU left and, by another pool, what has signs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.act, self.positive = nn.Conv2d(3, 8, 3), nn.ReLU(), nn.MaxPool2d(2)
+        self.second, self.signed = nn.Conv2d(8, 8, 3), nn.MaxPool2d(2)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.signed(self.second(self.positive(self.act(self.first(x))))).mean((2, 3)))
+
+
+def test_pooling_by_patterns_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Odd sides too; what has signs is pooled as numbers."""
+    torch.manual_seed(0)
+    package = Package(_Pools().eval(), small_card("cnn_cbam"))
+    images = _images(package, 5)
+    patterns = infer(for_inference(package), images)
+    monkeypatch.setattr("smearscan.models.fused._halves", lambda pool: False)
+    assert np.array_equal(patterns, infer(for_inference(package), images))
+
+
 class _ByContent(nn.Module):
     """Goes one way or the other by what it sees: no tracer can write that down."""
 
