@@ -50,11 +50,11 @@ _STUCK = 76
 def start_process() -> None:
     """Settle a working process: one thread for each library, whatever the machine has."""
     # A third of a million objects come with them and stay: to look for garbage among them takes a fifth of the start.
+    # Frozen for good they would be told as leaks when the process ends.
     gc.disable()
     import cv2
     import torch
 
-    gc.freeze()
     gc.enable()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
