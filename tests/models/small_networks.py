@@ -36,8 +36,10 @@ def small_options(key: str) -> dict[str, Any]:
 
 def small_card(key: str, name: str = "small", classes: tuple[str, ...] = ("other", "blast", "smudge")) -> ModelCard:
     """A card for the small variant of a network."""
-    # A map of one pixel says nothing of where: the Inceptions and WT-DFN need 96 px for one of 3×3.
-    side = 96 if network_spec(key).min_px > 32 or key.startswith("wtdfn") else 32
+    # A map of one pixel says nothing of where: the Inceptions and WT-DFN need 96 px for one of 3×3. A stem for small
+    # inputs gives 4×4 of 32 px, and at 96 px takes a minute to export.
+    is_coarse = network_spec(key).min_px > 32 or key.startswith("wtdfn")
+    side = 96 if is_coarse and not small_options(key).get("small_input") else 32
     return ModelCard(
         name=name,
         summary="random weights, for tests",
