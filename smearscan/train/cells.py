@@ -123,10 +123,15 @@ def measure_row(window: np.ndarray, mask: np.ndarray) -> tuple[float, float, flo
 def is_smudge(table: CellTable) -> np.ndarray:
     """(N,) bool: pale, large and frayed among the malignant fields' cells: bare nuclei spread out on the glass."""
     cell, _, _, solidity, density = table.measures.T
-    reference = np.zeros(len(cell))
-    for source in range(1, 4):
-        for order in np.unique(table.orders[table.sources == source]):
-            rows = (table.sources == source) & (table.orders == order)
-            reference[rows] = np.median(density[rows])
+    reference = median_of_field(table, density)
     pale = (density < 0.5 * reference) | ((density < 0.62 * reference) & (solidity < 0.93))
     return pale & (cell > 9) & table.is_from("Early", "Pre", "Pro")
+
+
+def median_of_field(table: CellTable, values: np.ndarray) -> np.ndarray:
+    """(N,) the median of `values` over the cells of each one's source and order."""
+    fields = np.unique(np.stack([table.sources, table.orders]), axis=1, return_inverse=True)[1].reshape(-1)
+    order = np.argsort(fields, kind="stable")
+    bounds = np.flatnonzero(np.diff(fields[order])) + 1
+    medians = np.array([np.median(values[part]) for part in np.split(order, bounds)])
+    return np.asarray(medians[fields])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smearscan.train.cells import SOURCES, CellTable, is_smudge
+from smearscan.train.cells import SOURCES, CellTable, is_smudge, median_of_field
 
 CLASSES = (
     "neutrophil",
@@ -71,19 +71,10 @@ def unnamed_cells(table: CellTable) -> tuple[np.ndarray, np.ndarray]:
     is_round = np.where(malignant, share >= 0.5, (share >= 0.7) & (solidity > 0.95) & table.is_from("Benign"))
     large = open_rows & (nucleus >= 7.0) & is_round.astype(bool)
     own = malignant | table.is_from("Benign")
-    dense = density > _median_of_field(table, density)
+    dense = density > median_of_field(table, density)
     small = open_rows & own & ~large & (cell < 9.5) & (share >= 0.45) & (solidity > 0.92) & dense
     rows = np.flatnonzero(large | small)
     return rows, np.where(small[rows], SMALL, UNNAMED)
-
-
-def _median_of_field(table: CellTable, values: np.ndarray) -> np.ndarray:
-    """(N,) the median of `values` over the cells of each one's source and order."""
-    fields = np.unique(np.stack([table.sources, table.orders]), axis=1, return_inverse=True)[1].reshape(-1)
-    order = np.argsort(fields, kind="stable")
-    bounds = np.flatnonzero(np.diff(fields[order])) + 1
-    medians = np.array([np.median(values[part]) for part in np.split(order, bounds)])
-    return np.asarray(medians[fields])
 
 
 def sampling_weights(sources: np.ndarray, labels: np.ndarray) -> np.ndarray:
