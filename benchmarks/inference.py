@@ -1,11 +1,12 @@
 """Images per second through `infer`, beside the bare loop over the same network, and through OpenVINO.
 
-    python benchmarks/inference.py [--networks KEY ...] [--side 96] [--images 64] [--rounds 5] [--openvino]
+    python benchmarks/inference.py [--networks KEY ...] [--side 96] [--images 64] [--rounds 5] [--openvino] [--float32]
 
 The bare loop is what one writes by hand: `network(batch)` in inference mode, the same batch size, precision and
-memory layout, from the same uint8 images. The ways take turns in every round; printed are the medians of their
-processor times and the ratios of a round, since a machine that others use as well changes pace from second to second.
-Weights are random: speed does not depend on them.
+memory layout, from the same uint8 images. `--float32` adds the loop as timm and torchvision show it, which multiplies
+in float32, and the exported network in float32; differences are then from that loop. The ways take turns in every
+round; printed are the medians of their processor times and the ratios of a round, since a machine that others use as
+well changes pace from second to second. Weights are random: speed does not depend on them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -47,11 +48,11 @@ def random_package(key: str, side: int) -> Package:
     return Package(model.to(memory_format=torch.channels_last), card)
 
 
-def bare_loop(package: Package, images: np.ndarray) -> np.ndarray:
+def bare_loop(package: Package, images: np.ndarray, in_bfloat16: bool) -> np.ndarray:
     """The loop one writes by hand."""
     mean, sd = (torch.tensor(v)[:, None, None] for v in (MEAN, SD))
     out = []
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=has_native_bfloat16()):
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16):
         for start in range(0, len(images), BATCH_SIZE):
             batch = torch.from_numpy(images[start : start + BATCH_SIZE]).permute(0, 3, 1, 2)
             x = ((batch.float() / 255 - mean) / sd).contiguous(memory_format=torch.channels_last)
@@ -66,31 +67,41 @@ def seconds(run: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def compare(key: str, side: int, n_images: int, rounds: int, with_openvino: bool) -> str:
+def compare(key: str, side: int, n_images: int, rounds: int, with_openvino: bool, with_float32: bool) -> str:
     """One line of the table."""
     package = random_package(key, side)
     images = np.random.default_rng(0).integers(0, 256, (n_images, side, side, 3), dtype=np.uint8)
     ways: dict[str, Callable[[], np.ndarray]] = {
-        "bare": lambda: bare_loop(package, images),
+        "bare": lambda: bare_loop(package, images, has_native_bfloat16()),
         "infer": lambda: infer(package, images, device="cpu"),
     }
     if with_openvino:
-        from smearscan.models.export import accelerate
-
-        fast = accelerate(package, threads=torch.get_num_threads())
-        ways["openvino"] = lambda: infer(fast, images, device="cpu")
+        ways["openvino"] = exported(package, images, "auto")
+    if with_float32:
+        ways = {"bare32": lambda: bare_loop(package, images, False)} | ways
+    if with_float32 and with_openvino:
+        ways["openvino32"] = exported(package, images, "float32")
     answers = {name: run() for name, run in ways.items()}  # the first call of each also warms it up
-    times = {name: [] for name in ways}
+    times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, run in ways.items():
             times[name].append(seconds(run))
-    cells = [f"{key:18}"]
+    first, cells = next(iter(ways)), [f"{key:18}"]
     for name in ways:
         per_second = n_images / statistics.median(times[name])
-        ratio = statistics.median(b / t for b, t in zip(times["bare"], times[name], strict=True))
-        far = float(np.abs(answers[name] - answers["bare"]).max())
-        cells.append(f"{name} {per_second:7.1f}/s  ×{ratio:4.2f}  Δ{far:.4f}")
+        against = [base for base in ("bare32", "bare") if base in ways]
+        ratios = [statistics.median(b / t for b, t in zip(times[base], times[name], strict=True)) for base in against]
+        far = float(np.abs(answers[name] - answers[first]).max())
+        cells.append(f"{name} {per_second:7.1f}/s  {' '.join(f'×{ratio:4.2f}' for ratio in ratios)}  Δ{far:.5f}")
     return "   ".join(cells)
+
+
+def exported(package: Package, images: np.ndarray, precision: Literal["auto", "float32"]) -> Callable[[], np.ndarray]:
+    """The same images through OpenVINO."""
+    from smearscan.models.export import accelerate
+
+    fast = accelerate(package, precision=precision, threads=torch.get_num_threads())
+    return lambda: infer(fast, images, device="cpu")
 
 
 def main() -> None:
@@ -102,13 +113,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--openvino", action="store_true")
+    parser.add_argument("--float32", action="store_true", help="beside all that, the loop and the export in float32")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     multiplies = "bfloat16" if has_native_bfloat16() else "float32"
     print(f"{given.images} images of {given.side} px, batches of {BATCH_SIZE}, {given.threads} thread(s), {multiplies}")
-    print("×: of the bare loop's pace, Δ: greatest difference from its probabilities")
+    print("×: of the bare loops' pace, float32 first; Δ: greatest difference from the first loop's probabilities")
     for key in given.networks:
-        print(compare(key, given.side, given.images, given.rounds, given.openvino), flush=True)
+        print(compare(key, given.side, given.images, given.rounds, given.openvino, given.float32), flush=True)
 
 
 if __name__ == "__main__":
