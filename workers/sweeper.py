@@ -15,7 +15,7 @@ from celery import Celery
 
 from smearscan.errors import TransientError
 from smearscan.local import fail_lost
-from smearscan.stages.retention import Retention, remove_old, tell_retention
+from smearscan.stages.retention import Retention, is_tight, make_room, remove_old, tell_retention
 from smearscan.store.location import Location
 from smearscan.store.state import State, open_state
 from smearscan.store.sweep import lost_chunks, sweep
@@ -39,12 +39,15 @@ class Sweeping:
         Age and size of artefacts kept; results are always kept.
     tidy_every_s
         Seconds between looks for old artefacts.
+    room_every_s
+        Seconds between tries to make room where hardly any is left.
     """
 
     every_s: float = 1.0
     most_losses: int = 20
     retention: Retention = field(default_factory=Retention)
     tidy_every_s: float = 600.0
+    room_every_s: float = 30.0
 
 
 def run_sweeper(location: Location, sweeping: Sweeping, over: threading.Event | None = None) -> None:
@@ -52,13 +55,16 @@ def run_sweeper(location: Location, sweeping: Sweeping, over: threading.Event | 
     over = over or _until_signal()
     app, state = make_app(location), open_state(location, patience_s=5.0)
     state.database.run(tell_retention, sweeping.retention)
-    tidied = time.monotonic()
+    tidied = made_room = time.monotonic()
     while not over.wait(sweeping.every_s):
         try:
             sweep_once(app, state, sweeping.most_losses)
             if time.monotonic() - tidied > sweeping.tidy_every_s:
                 tidied = time.monotonic()
                 remove_old(state, sweeping.retention)
+            if time.monotonic() - made_room > sweeping.room_every_s and is_tight(state):
+                made_room = time.monotonic()
+                make_room(state)
         except TransientError as error:
             log.warning("%s", error)
 

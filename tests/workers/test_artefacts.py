@@ -12,17 +12,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pretended_night import submit_night
+from sqlalchemy import select, update
 
 from smearscan import screening
 from smearscan.errors import OutputError, SettingsError, TransientError
 from smearscan.settings import Settings
 from smearscan.stages.job import Job
-from smearscan.stages.retention import Retention, remove_old, tell_retention, told_retention
+from smearscan.stages.retention import Retention, is_tight, make_room, remove_old, tell_retention, told_retention
 from smearscan.store.artefacts import Artefacts, FolderArtefacts, artefact_key, open_artefacts
 from smearscan.store.claims import Claim
 from smearscan.store.guarded import seal
 from smearscan.store.location import find_location
-from smearscan.store.schema import chunks
+from smearscan.store.schema import chunks, slides
 from smearscan.store.state import State, open_state
 from smearscan.submission import gather
 from smearscan.synth import write_smear
@@ -229,11 +230,46 @@ class _Nobody:
 
 
 def test_artefacts_of_a_run_that_goes_on_are_kept_whatever_their_age(state: State) -> None:
-    from sqlalchemy import update
-
     run = submit_night(state.database, [("a", "A")])
     key = artefact_key("survey", "a")
     state.artefacts.put(key, b"x")
     with state.database.transaction() as connection:
         connection.execute(update(chunks).where(chunks.c.run_id == run).values(task={"survey": key, "search": [key]}))
     assert remove_old(state, Retention(days=0.0, gigabytes=0.0), now=time.time() + 1e6) == 0
+
+
+def _night_with_one_slide_done(state: State) -> tuple[str, str]:
+    """An open run of two slides, one of them done: what each cut."""
+    run = submit_night(state.database, [("a", "A"), ("b", "B")])
+    keys = {name: artefact_key("crop", name) for name in "ab"}
+    for key in keys.values():
+        state.artefacts.put(key, b"x")
+    with state.database.transaction() as connection:
+        rows = connection.execute(select(slides.c.id, slides.c.slide_id).where(slides.c.run_id == run)).all()
+        for row in rows:
+            of_slide = update(chunks).where(chunks.c.slide_row == row.id)
+            connection.execute(of_slide.values(output=keys[row.slide_id]))
+        connection.execute(update(slides).where(slides.c.slide_id == "a").values(state="done"))
+    return keys["a"], keys["b"]
+
+
+def test_what_a_slide_cut_may_go_once_it_is_done_though_its_run_goes_on(state: State) -> None:
+    """A night's run is open until the morning: its cells would fill any disk."""
+    done, begun = _night_with_one_slide_done(state)
+    assert remove_old(state, Retention(days=100.0, gigabytes=0.0)) == 1
+    assert not state.artefacts.has(done)
+    assert state.artefacts.has(begun)
+
+
+def test_where_hardly_any_room_is_left_what_nobody_needs_goes_before_its_time(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, begun = _night_with_one_slide_done(state)
+    soon, later = time.time() + 1, time.time() + 3600
+    assert make_room(state, now=later) == 0, "there is room"
+    monkeypatch.setattr(FolderArtefacts, "free_bytes", lambda _: 1_000_000)
+    assert is_tight(state)
+    assert make_room(state, now=soon) == 0, "it was just made: its chunk may not be written down yet"
+    assert make_room(state, now=later) == 1
+    assert not state.artefacts.has(done)
+    assert state.artefacts.has(begun)
