@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from pretended_night import N_SETS, N_TILES, pretend, submit_night, take, wanting, work_through
 from sqlalchemy import select, update
@@ -233,6 +234,19 @@ def test_the_work_of_a_dead_process_of_this_host_is_given_back_at_once(database:
     dead = take(database, wanting(run, worker=f"{host}/{process}/{float(began) - 100:.2f}"))[0]
     take(database, wanting(run, worker=worker_name()))
     assert [chunk.chunk_id for chunk in database.run(sweep, 20)] == [dead.id]
+
+
+def test_a_clock_that_jumps_leaves_work_with_those_who_are_at_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What tells a process from another that had its number must not be worked out from the time of day."""
+    at_work = worker_name()
+    monkeypatch.setattr(psutil, "boot_time", lambda: 1.0)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda _: 1e9)
+    assert worker_name() == at_work
+    run = submit_night(database, [("a", "A")])
+    take(database, wanting(run, worker=at_work))
+    assert database.run(sweep, 20) == []
 
 
 def test_a_chunk_that_loses_too_many_workers_is_put_aside(database: Database) -> None:
