@@ -100,7 +100,7 @@ def _alike(recipe: Recipe, sample_set: SampleSet, out: Path, progress: Progress)
     import json
 
     from smearscan.datasets.duplicates import find_duplicates
-    from smearscan.train.recipes.checkpoint import write_bytes
+    from smearscan.report.atomic import make_folder, write_bytes
 
     if "leaky" in recipe.split.protocol:
         return []
@@ -110,5 +110,6 @@ def _alike(recipe: Recipe, sample_set: SampleSet, out: Path, progress: Progress)
         return found
     groups = find_duplicates(sample_set, progress=lambda n, total: progress.update(n, total, "looking for duplicates"))
     found = [list(paths) for paths in groups.groups]
+    make_folder(out)
     write_bytes(path, json.dumps({"images": size, "groups": found}, indent=1).encode())
     return found

@@ -169,6 +169,18 @@ def save_package(
     return card_to, card
 
 
+def save_card(path: Path, card: ModelCard) -> ModelCard:
+    """Write the card of a package anew, such as with what was measured of it; its weights stay. The card as read back.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    _write(path, card_text(card).encode())
+    return read_card(path)
+
+
 def _encode(model: nn.Module, card: ModelCard, dtype: Dtype) -> bytes:
     import torch
     from safetensors.torch import save

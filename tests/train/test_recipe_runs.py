@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from cnmc_stand_in import add_sample, draw_cell, make_cnmc
 
 from smearscan.cli.train import command
+from smearscan.datasets.files import sha256_of
 from smearscan.models.packages import load_package
 from smearscan.train.recipes.load import list_recipes, load_recipe
 
@@ -28,6 +29,12 @@ SLIM = {"ullah2021": ["options={width=0.125,hidden=16}"], "ullah2021_vgg16": ["o
 #: Every fold is trained where folds are the point; elsewhere one stands for all.
 ONE_FOLD = {"subjects-5"}
 BY_DEFAULT = {"sajon2024_cnn"}
+#: Joint networks, each with the rows of its members that are run after it in its folder; every row once.
+JOINT = {
+    "jiang2021_ensemble": ("jiang2021", "jiang2021_efficientnet_b0"),
+    "jiang2021_tiny_ensemble": ("jiang2021_tiny",),
+}
+ON_THEIR_OWN = sorted(set(list_recipes()) - {name for joint in JOINT.items() for name in (joint[0], *joint[1])})
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +65,8 @@ def _changes(name: str) -> list[str]:
     changes = [*TINY, f"input.side_px={side}", *SLIM.get(name, [])]
     if recipe.split.protocol in ONE_FOLD:
         changes.append("split.fold=1")
+    if recipe.balance.kind == "ders":
+        changes.append("balance.draw=48")  # fewer than there are: a choice is drawn, as of the whole set
     if recipe.fixres:
         changes += ["fixres.side_px=48", "fixres.epochs=1"]
     return changes
@@ -70,15 +79,12 @@ def _train(name: str, data: Path, out: Path, *more: str) -> None:
     assert result.exit_code == 0, result.output
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.slow) for name in list_recipes()]
-)
-def test_a_recipe_runs_to_its_package_tables_and_figures(name: str, cnmc: Path, fields: Path, tmp_path: Path) -> None:
+def _written(name: str, out: Path) -> None:
+    """All that a recipe leaves in its folder."""
     recipe = load_recipe(name)
-    _train(name, fields if recipe.set == "taleqani" else cnmc, tmp_path)
-    folders = [path.parent for path in sorted(tmp_path.rglob(f"{name}.toml"))]
+    folders = [path.parent for path in sorted(out.rglob(f"{name}.toml"))]
     assert len(folders) == (6 if recipe.split.protocol == "ullah-7" else 1)
-    names = {path.name for path in tmp_path.iterdir()}
+    names = {path.name for path in out.iterdir()}
     assert names >= TABLES | FIGURES
     assert ("submission.txt" in names) == bool(recipe.split.submit_parts)
     for folder in folders:
@@ -89,10 +95,37 @@ def test_a_recipe_runs_to_its_package_tables_and_figures(name: str, cnmc: Path, 
         card = load_package(str(folder / f"{name}.toml")).card
         assert card.training["paper"] == recipe.paper
         assert bool(card.validation.groups) == (recipe.set == "cnmc")
-    with (tmp_path / "predictions.csv").open(newline="") as lines:
+    with (out / "predictions.csv").open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert rows and all(row["predicted"] for row in rows)
     assert any(row["label"] for row in rows)
+
+
+def _trained(out: Path) -> dict[str, int | str]:
+    """When a folder's checkpoint and log were written, and the digests of its package."""
+    when = {name: (out / name).stat().st_mtime_ns for name in ("checkpoint.pt", "log.csv")}
+    package = {path.name: sha256_of(path) for path in out.iterdir() if path.suffix in {".toml", ".safetensors"}}
+    return {**when, **package}
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.slow) for name in ON_THEIR_OWN]
+)
+def test_a_recipe_runs_to_its_package_tables_and_figures(name: str, cnmc: Path, fields: Path, tmp_path: Path) -> None:
+    _train(name, fields if load_recipe(name).set == "taleqani" else cnmc, tmp_path)
+    _written(name, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(JOINT))
+def test_the_row_of_a_member_takes_up_what_the_joint_network_trained(name: str, cnmc: Path, tmp_path: Path) -> None:
+    _train(name, cnmc, tmp_path)
+    _written(name, tmp_path)
+    for member in JOINT[name]:
+        before = _trained(tmp_path / member)
+        _train(member, cnmc, tmp_path / member)
+        _written(member, tmp_path / member)
+        assert _trained(tmp_path / member) == before
 
 
 @pytest.mark.slow

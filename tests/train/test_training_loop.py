@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from cnmc_stand_in import draw_cell
 
 from smearscan.datasets.registry import load_set
 from smearscan.datasets.samples import SampleSet
-from smearscan.errors import SettingsError, TrainingError, UnreadableSlideError, WeightsError
+from smearscan.errors import OutputError, SettingsError, TrainingError, UnreadableSlideError, WeightsError
 from smearscan.evaluate.models import load_models
 from smearscan.models.packages import load_package
 from smearscan.train.recipes import loop
@@ -234,6 +236,45 @@ def test_a_folder_of_another_run_is_refused_and_left_as_it_is(cells: SampleSet, 
     with pytest.raises(SettingsError, match="another run"):
         train_recipe(_recipe(epochs=1, seed=1), cells, tmp_path, _session())
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_checkpoint_that_does_not_fit_is_named_and_the_one_before_stays(cells: SampleSet, tmp_path: Path) -> None:
+    def full(done: float, total: float, note: str) -> None:
+        if done == 6:  # the second epoch is at work
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(OutputError, match=r"checkpoint\.pt cannot be written"):
+            train_recipe(_recipe(), cells, tmp_path / "parts", _session(report=full))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path.name for path in (tmp_path / "parts").iterdir()} == {"checkpoint.pt", "log.csv"}
+    train_recipe(_recipe(), cells, tmp_path / "whole", _session())
+    train_recipe(_recipe(), cells, tmp_path / "parts", _session())
+    assert _files(tmp_path / "parts") == _files(tmp_path / "whole")
+
+
+def test_what_a_killed_process_left_half_written_is_removed_when_the_run_goes_on(
+    cells: SampleSet, tmp_path: Path
+) -> None:
+    left, now = tmp_path / ".checkpoint.pt.123.part", time.time()
+    left.write_bytes(b"PK")
+    os.utime(left, (now - 7200, now - 7200))
+    train_recipe(_recipe(epochs=1), cells, tmp_path, _session())
+    assert not left.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_trained(
+    cells: SampleSet, tmp_path: Path
+) -> None:
+    (tmp_path / "out").write_bytes(b"a file")
+    reports: list[str] = []
+    with pytest.raises(OutputError, match="out cannot be written"):
+        train_recipe(
+            _recipe(), cells, tmp_path / "out", _session(report=lambda done, total, note: reports.append(note))
+        )
+    assert reports == []
 
 
 def test_a_damaged_checkpoint_is_named(cells: SampleSet, tmp_path: Path) -> None:

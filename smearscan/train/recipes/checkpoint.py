@@ -6,17 +6,15 @@ place alone (`seeds`), so no generator's state has to be kept beside these three
 
 from __future__ import annotations
 
-import io
-import os
 import pickle
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from smearscan.errors import OutputError, SettingsError
+from smearscan.errors import SettingsError
+from smearscan.report.atomic import writing
 
 #: A checkpoint of another layout is refused, not guessed at.
 _VERSION = 1
@@ -67,12 +65,19 @@ def save_checkpoint(path: Path, run: str, state: State, parts: dict[str, Any]) -
 
     Raises
     ------
-    OutputError
-        If it cannot be written.
+    OutputError, TransientError
+        If it cannot be written; the one before stays.
     """
-    buffer = io.BytesIO()
-    torch.save({"version": _VERSION, "run": run, "state": asdict(state), **parts}, buffer)
-    write_bytes(path, buffer.getvalue())
+    held = {"version": _VERSION, "run": run, "state": asdict(state), **parts}
+    # Straight into the file: in memory it would be four times the network once more.
+    with writing(path) as file:
+        try:
+            torch.save(held, file)
+        except RuntimeError as error:
+            # torch closes its archive after a write that failed, and says only that it could not.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def load_checkpoint(path: Path, run: str) -> tuple[State, dict[str, Any]] | None:
@@ -95,25 +100,3 @@ def load_checkpoint(path: Path, run: str) -> tuple[State, dict[str, Any]] | None
             "give the recipe and images it was begun with, or another --out",
         )
     return State(**held["state"]), {k: v for k, v in held.items() if k not in ("version", "run", "state")}
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write beside and rename.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error}", "check the folder's permissions and free space"
-        ) from error

@@ -15,7 +15,7 @@ from smearscan.datasets.samples import SampleSet
 from smearscan.models.calibrate import fit_temperature
 from smearscan.models.cards import GroupCard, InputCard, ModelCard, ValidationCard
 from smearscan.models.infer import logits
-from smearscan.models.packages import Package, load_package, save_package
+from smearscan.models.packages import Package, load_package, save_card, save_package
 from smearscan.models.registry import network_spec
 from smearscan.train.recipes.balance import Row
 from smearscan.train.recipes.division import Division
@@ -69,7 +69,7 @@ def export(
         If the files cannot be written.
     """
     card = describe(recipe, sample_set, division, shown, **run)
-    path, _ = save_package(model.cpu(), card, folder=folder)
+    path, card = save_package(model.cpu(), card, folder=folder)
     package = load_package(str(path))
     raw = raw_outputs(package, sample_set, division.validation)
     labels = np.array(sample_set.labels([row.sample for row in division.validation]))
@@ -81,8 +81,7 @@ def export(
             "validation": ValidationCard(groups=counts, note=note if counts else ""),
         }
     )
-    path, _ = save_package(package.model, card, folder=folder)
-    return load_package(str(path))
+    return Package(package.model, save_card(path, card))
 
 
 def describe(recipe: Recipe, sample_set: SampleSet, division: Division, shown: InputCard, **run: Any) -> ModelCard:

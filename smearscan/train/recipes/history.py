@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from smearscan.train.recipes.checkpoint import write_bytes
+from smearscan.report.atomic import write_bytes
 
 COLUMNS = ("stage", "epoch", "rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from smearscan.errors import SettingsError
 from smearscan.models.cards import InputCard, card_text
 from smearscan.models.packages import Package, load_package
 from smearscan.models.registry import create_model
-from smearscan.train.recipes.checkpoint import write_bytes
+from smearscan.report.atomic import make_folder, remove_parts, write_bytes
 from smearscan.train.recipes.division import Division, divisions
 from smearscan.train.recipes.export import describe, export, network_options
 from smearscan.train.recipes.history import draw_curves
@@ -29,6 +30,8 @@ from smearscan.train.recipes.stages import stage_input
 
 #: The parts of a joint network, in the order of a recipe's members.
 _PARTS = ("vit", "cnn")
+#: No file of a run takes longer to write, s: one that is still half written was left by a process that was killed.
+_ABANDONED_S = 3600.0
 
 
 def _silent(*_: object) -> None:
@@ -74,6 +77,8 @@ def train_recipe(
         If ImageNet weights are asked for and cannot be had.
     TrainingError
         If the loss is no number any more, or memory is too small.
+    OutputError, TransientError
+        If `out` cannot be written.
     KeyboardInterrupt
         If it was asked to stop; the same call goes on from there.
     """
@@ -94,6 +99,9 @@ def train_recipe(
 def _package(
     recipe: Recipe, members: Sequence[Recipe], sample_set: SampleSet, division: Division, folder: Path, session: Session
 ) -> Package:
+    if session.place.is_first:
+        make_folder(folder)
+        remove_parts(folder, time.time() - _ABANDONED_S)
     card = input_of(recipe, sample_set, division.training)
     if recipe.members:
         return _joined(recipe, members, sample_set, division, card, folder, session)
