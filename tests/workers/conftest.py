@@ -8,7 +8,12 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from pretended_night import open_night
 from servers import PostgreSQL, Redis, short_folder
+
+from smearscan.store.database import Database
+from smearscan.store.reading import open_reader
+from smearscan.store.state import State
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +62,22 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'state.db'}"
     make: Callable[[], str] = request.getfixturevalue("fresh_postgresql")
     return make()
+
+
+@pytest.fixture
+def night(database_url: str, tmp_path: Path) -> Iterator[State]:
+    """The state of a night without pictures, nothing submitted yet."""
+    state = open_night(database_url, tmp_path)
+    yield state
+    state.database.close()
+
+
+@pytest.fixture
+def reader(night: State) -> Iterator[Database]:
+    """The database of `night` as one sees it who only looks."""
+    opened = open_reader(night.location.database)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pretended_night import WANTED, finish, hand_in, new_run, open_night, take_any
+from pretended_night import WANTED, finish, hand_in, new_run, take_any
 from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
@@ -22,20 +21,6 @@ from smearscan.store.reading import open_reader
 from smearscan.store.schema import chunks, runs, slides, work, workers
 from smearscan.store.state import State
 from smearscan.store.sweep import sweep
-
-
-@pytest.fixture
-def night(database_url: str, tmp_path: Path) -> Iterator[State]:
-    state = open_night(database_url, tmp_path)
-    yield state
-    state.database.close()
-
-
-@pytest.fixture
-def reader(night: State) -> Iterator[Database]:
-    opened = open_reader(night.location.database)
-    yield opened
-    opened.close()
 
 
 def _read(reader: Database, keeper: FigureReader | None = None) -> Figures:
