@@ -43,12 +43,12 @@ MOST_LOSSES = 3
 _MOST_IDLE_DEATHS = 5
 #: Exit code of a process that refuses the run: its code or weights are not those of the parent any more.
 _REFUSED = 75
-#: Exit code of a process that ended itself because a piece of work did not.
+#: Exit code of a process that ended itself: a piece of work did not, or the GPU was lost.
 _STUCK = 76
 
 
 def start_process() -> None:
-    """Settle a working process: one thread for each library, whatever the machine has."""
+    """Settle a working process: one thread for each library, whatever the machine has; no GPU is touched here."""
     # A third of a million objects come with them and stay: to look for garbage among them takes a fifth of the start.
     # Frozen for good they would be told as leaks when the process ends.
     gc.disable()
@@ -57,6 +57,8 @@ def start_process() -> None:
 
     gc.enable()
     torch.set_num_threads(1)
+    # A GPU's kernels are chosen by what room there is on it, unless only those that always give the same are allowed.
+    torch.backends.cudnn.deterministic = True
     cv2.setNumThreads(0)
 
 
@@ -180,6 +182,7 @@ def _serve(location: Location, run_id: int) -> None:
     start_process()
     state = open_state(location)
     worker = _worker(state, run_id)
+    worker.on_device_lost = _end_without_device
     while _has_parent() and not _progress(state, run_id).is_over:
         while worker.turn() and _has_parent():
             pass
@@ -205,6 +208,12 @@ def _end_process() -> None:
     What it had is given back at once; after some losses its slide fails by name.
     """
     log.error("this process hangs and ends: is a disk or a share away? Run again: it goes on where it stopped")
+    os._exit(_STUCK)
+
+
+def _end_without_device() -> None:
+    """End this process, so that another begins afresh with the GPU."""
+    log.error("this process has lost the GPU and ends")
     os._exit(_STUCK)
 
 

@@ -141,7 +141,7 @@ class SurroundingsCollector(Collector):
     def _gpus(self) -> Iterator[Metric]:
         found = gpus()
         if found:
-            busy = {gpu.name: gpu.busy for gpu in found}
+            busy = {gpu.name: gpu.busy for gpu in found if gpu.busy is not None}
             used = {gpu.name: gpu.used_bytes for gpu in found}
             total = {gpu.name: gpu.total_bytes for gpu in found}
             yield _gauge("smearscan_gpu_busy_ratio", "How busy a GPU of this machine is.", ["gpu"], busy)

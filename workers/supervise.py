@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -20,16 +21,27 @@ log = logging.getLogger(__name__)
 _FIRST_WAIT_S, _LONGEST_WAIT_S, _FORGIVEN_AFTER_S = 0.2, 5.0, 10.0
 #: Seconds that a child has to end what it is doing before it is killed.
 STOP_S = 90.0
+#: Seconds that a child has to make the file without which it is of no use.
+_MAKES_WITHIN_S = 10.0
 _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(slots=True)
 class Child:
-    """A process to keep alive; `settings` are added to its environment."""
+    """A process to keep alive.
+
+    Attributes
+    ----------
+    settings
+        Added to its environment.
+    keeps
+        A file, such as a socket, that is there while the process is of use: without it, it is started again.
+    """
 
     name: str
     command: Sequence[str]
     settings: Mapping[str, str] = field(default_factory=dict)
+    keeps: Path | None = None
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     wait_s: float = _FIRST_WAIT_S
@@ -51,7 +63,7 @@ class Child:
 def keep_alive(children: Sequence[Child], over: threading.Event) -> None:
     """Run children until `over` is set, then stop them, the last one first."""
     for child in children:
-        child.start()
+        _start(child)
     try:
         while not over.wait(0.2):
             for child in children:
@@ -66,6 +78,9 @@ def _revive(child: Child) -> None:
     if child.is_alive:
         if now - child.started_at > _FORGIVEN_AFTER_S:
             child.wait_s = _FIRST_WAIT_S
+        if child.keeps is not None and now - child.started_at > _MAKES_WITHIN_S and not child.keeps.exists():
+            log.error("%s has lost %s, without which nobody reaches it", child.name, child.keeps)
+            _stop(child)
         return
     if child.process is not None:
         log.error(
@@ -74,7 +89,17 @@ def _revive(child: Child) -> None:
         child.process, child.not_before = None, now + child.wait_s
         child.wait_s = min(_LONGEST_WAIT_S, 2 * child.wait_s)
     elif now >= child.not_before:
+        _start(child)
+
+
+def _start(child: Child) -> None:
+    """Start it, or try again later: a machine that has no memory for another process may soon have."""
+    try:
         child.start()
+    except (OSError, subprocess.SubprocessError) as error:
+        child.not_before = time.monotonic() + child.wait_s
+        log.error("%s cannot be started (%s); it is tried again in %.1f s", child.name, error, child.wait_s)
+        child.wait_s = min(_LONGEST_WAIT_S, 2 * child.wait_s)
 
 
 def _stop(child: Child) -> None:

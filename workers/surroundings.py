@@ -96,10 +96,10 @@ def broker_answers(location: Location) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """A GPU of this machine; `busy` 0 to 1."""
+    """A GPU of this machine; `busy` 0 to 1, None where it does not say (one that is cut into instances)."""
 
     name: str
-    busy: float
+    busy: float | None
     used_bytes: int
     total_bytes: int
 
@@ -127,5 +127,8 @@ def _gpu(name: str, handle: object) -> Gpu:
     import pynvml
 
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-    busy = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100
+    try:
+        busy = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100
+    except pynvml.NVMLError:
+        busy = None
     return Gpu(name, busy, int(memory.used), int(memory.total))

@@ -19,6 +19,7 @@ from smearscan.bound import bound
 from smearscan.errors import PermanentError, SlideError, SmearscanError, TransientError
 from smearscan.settings import Settings
 from smearscan.stages import flow, patient_stages, slide_stages
+from smearscan.stages.device import DeviceLostError, device_trouble
 from smearscan.stages.job import Job, Product, read_jobs
 from smearscan.stages.keys import identity, runtimes
 from smearscan.stages.table import LIMIT_S
@@ -67,6 +68,8 @@ class Worker:
         Seconds after which work that has not ended is left to another worker.
     on_stuck
         Called then, from another thread than the one that hangs.
+    on_device_lost
+        Called when the GPU failed and what was in hand is put back: this process computes nothing more.
     """
 
     state: State
@@ -77,6 +80,7 @@ class Worker:
     refusals: dict[int, str] = field(default_factory=dict)
     limit_s: float = LIMIT_S
     on_stuck: Callable[[], None] | None = None
+    on_device_lost: Callable[[], None] | None = None
     _vetted_at: float = -_VET_EVERY_S
 
     def turn(self) -> int:
@@ -110,7 +114,10 @@ class Worker:
         except PermanentError as error:
             self._give_up(claims, error)
         except Exception as error:  # any defect of ours: counted and put aside, the night goes on
-            self._put_back(claims, error, traceback.format_exc(), is_failure=True)
+            if (trouble := device_trouble(error)) is not None:
+                self._heed_device(claims, trouble)
+            else:
+                self._put_back(claims, error, traceback.format_exc(), is_failure=True)
         else:
             self._hand_in(claims, products, time.monotonic() - began)
 
@@ -131,6 +138,13 @@ class Worker:
             log.warning("chunk %d (%s) is tried again in %.1f s: %s", held.id, held.stage, wait, type(error).__name__)
             self.state.database.run(flow.release, held, wait, trouble, is_failure)
         self.state.database.run(flow.record_work, claims, self.wanted.worker, 0.0, 0, outcome)
+
+    def _heed_device(self, claims: Sequence[Claim], trouble: TransientError) -> None:
+        """Put back what a GPU could not do, at the cost of no slide."""
+        log.error("%s", trouble)
+        self._put_back(claims, TransientError(trouble.what, trouble.remedy), str(trouble), is_failure=False)
+        if isinstance(trouble, DeviceLostError) and self.on_device_lost is not None:
+            self.on_device_lost()
 
     def _quarantine(self, held: Claim, error: Exception, trouble: str) -> None:
         # Its words may name a file, and a file its patient: they stay with the chunk.

@@ -24,7 +24,7 @@ def command(port: int, host: str, log_json: bool, state: str | None) -> None:
     from prometheus_client import start_http_server
 
     from smearscan.errors import SettingsError
-    from smearscan.store.artefacts import open_artefacts
+    from smearscan.store.artefact_stores import open_artefacts
     from smearscan.store.reading import open_reader
     from workers.logs import set_up
     from workers.metrics import make_registry

@@ -11,8 +11,11 @@ from smearscan.cli.state import given_state
 if TYPE_CHECKING:
     from smearscan.store.location import Location
 
+#: Half of what the sweeper takes for the lease of a clock that was set back.
+_LONGEST_LEASE_S = 1800.0
+
 lease_option = click.option(
-    "--lease", type=click.FloatRange(min=1), default=60.0, show_default=True,
+    "--lease", type=click.FloatRange(1, _LONGEST_LEASE_S), default=60.0, show_default=True,
     help="Seconds after which the work of a worker that gives no sign of life is given to another.",
 )  # fmt: skip
 losses_option = click.option(

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -45,6 +46,8 @@ def command(
     Runs in the foreground, starts again what dies, and stops everything cleanly on SIGTERM or Ctrl-C.
     """
     from smearscan.store.state import open_state
+    from workers.alone import only_one
+    from workers.gpus import usable_gpus
     from workers.logs import set_up
     from workers.supervise import keep_alive
     from workers.window import Window
@@ -53,19 +56,46 @@ def command(
     where = location(state)
     Window.parse(window)
     open_state(where, patience_s=5.0).database.close()
-    common = ["--state", given_state(state), *(["--log-json"] if log_json else [])]
-    serving = [*common, "--lease", str(lease), *(["--window", window] if window else [])]
-    sweeping = ["--most-losses", str(most_losses), "--keep-days", str(keep_days), "--keep-gb", str(keep_gb)]
-    children = [*_redis(where), _child("sweeper", ["sweep", *common, *sweeping])]
-    children += _workers(processes or len(os.sched_getaffinity(0)), serving)
-    if metrics_port:
-        children.append(_child("metrics", ["metrics", "--port", str(metrics_port), "--state", given_state(state)]))
-    over = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
-    click.echo(f"up: {', '.join(child.name for child in children)}; state {given_state(state)}", err=True)
-    keep_alive(children, over)
+    with only_one(where):
+        _find_port_free(metrics_port)
+        common = ["--state", given_state(state), *(["--log-json"] if log_json else [])]
+        serving = [*common, "--lease", str(lease), *(["--window", window] if window else [])]
+        sweeping = ["--most-losses", str(most_losses), "--keep-days", str(keep_days), "--keep-gb", str(keep_gb)]
+        gpus = usable_gpus()
+        children = [*_redis(where), _child("sweeper", ["sweep", *common, *sweeping])]
+        children += _workers(processes or len(os.sched_getaffinity(0)), gpus, serving)
+        if metrics_port:
+            children.append(_child("metrics", ["metrics", "--port", str(metrics_port), *common]))
+        over = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: over.set())
+        names = ", ".join(child.name for child in children)
+        networks = f"{len(gpus)} GPUs" if len(gpus) > 1 else "a GPU" if gpus else "the processor"
+        click.echo(f"up: {names}; networks on {networks}; state {given_state(state)}", err=True)
+        keep_alive(children, over)
     click.echo("down: every process has ended", err=True)
+
+
+def _find_port_free(port: int) -> None:
+    """Say at once that another program listens where the metrics are to be.
+
+    Raises
+    ------
+    SettingsError
+        If one does.
+    """
+    import socket
+
+    from smearscan.errors import SettingsError
+
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise SettingsError(
+                f"metrics cannot listen on port {port}: {error.strerror}", "name another --metrics-port, or 0 for none"
+            ) from error
 
 
 def _redis(where: Location) -> list[Child]:
@@ -75,33 +105,23 @@ def _redis(where: Location) -> list[Child]:
 
     if where.broker:
         return []
-    return [Child("redis", redis_command(socket_path(where)))]
+    path = socket_path(where)
+    return [Child("redis", redis_command(path), keeps=path)]
 
 
-def _workers(n_processes: int, serving: list[str]) -> list[Child]:
-    n_gpus = _count_gpus()
-    # Processes without a GPU of their own must not touch one: each would take memory of it.
-    blind = {"CUDA_VISIBLE_DEVICES": ""}
-    queues = ["--queue", "cpu", "--queue", "io"] if n_gpus else []
-    children = [
-        _child("worker", ["worker", "--processes", str(n_processes), "--name", "cpu", *queues, *serving], blind)
-    ]
-    for gpu in range(n_gpus):
-        arguments = ["worker", "--processes", "1", "--name", f"gpu{gpu}", "--queue", "gpu", *serving]
-        children.append(_child(f"gpu {gpu}", arguments, {"CUDA_VISIBLE_DEVICES": str(gpu)}))
+def _workers(n_processes: int, gpus: Sequence[Mapping[str, str]], serving: list[str]) -> list[Child]:
+    from workers.gpus import BLIND
+
+    queues = ["--queue", "cpu", "--queue", "io"] if gpus else []
+    arguments = ["worker", "--processes", str(n_processes), "--name", "cpu", *queues, *serving]
+    children = [_child("worker", arguments, BLIND)]
+    for place, seeing in enumerate(gpus):
+        arguments = ["worker", "--processes", "1", "--name", f"gpu{place}", "--queue", "gpu", *serving]
+        children.append(_child(f"gpu {place}", arguments, seeing))
     return children
 
 
-def _count_gpus() -> int:
-    # Asked in a process of its own: this one lives all night and forks; it shall hold no CUDA context.
-    import subprocess
-
-    code = "import torch; print(torch.cuda.device_count())"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return int(found.stdout.strip() or 0)
-
-
-def _child(name: str, arguments: list[str], settings: dict[str, str] | None = None) -> Child:
+def _child(name: str, arguments: list[str], settings: Mapping[str, str] | None = None) -> Child:
     from workers.supervise import Child
 
     threads = {"OMP_NUM_THREADS": "1"}

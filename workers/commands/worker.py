@@ -26,12 +26,11 @@ def command(
     state: str | None,
 ) -> None:  # fmt: skip
     """Work on the chunks of a queue until told to stop."""
-    from smearscan.local import start_process
     from smearscan.store.guarded import require_marked
     from smearscan.store.state import open_state
     from workers.app import await_broker, make_app
     from workers.logs import set_up
-    from workers.tasks import Shift, add_tasks
+    from workers.tasks import Shift, add_tasks, settle_before_fork
     from workers.window import Window
 
     set_up(log_json)
@@ -40,9 +39,7 @@ def command(
     require_marked(opened.artefacts, opened.database)
     opened.database.close()
     served = queues or _QUEUES
-    # Libraries are imported before the fork: a process that replaces a dead one is at work at once, and all of them
-    # share the memory. Nothing is computed here, and no GPU is touched.
-    start_process()
+    settle_before_fork()
     app = make_app(where)
     await_broker(app)
     add_tasks(app, Shift(where, served, lease, Window.parse(window)))
