@@ -29,13 +29,20 @@ def find_redis_server() -> str:
     return str(found)
 
 
-def redis_command(socket: Path) -> list[str]:
-    """How to start it: on a socket that only this user may open, without a port, writing nothing to the disk.
+def redis_command(socket: Path, is_for_group: bool = False) -> list[str]:
+    """How to start it: on a socket, without a port, writing nothing to the disk.
 
     It is a broker and no record: what it loses is sent again.
+
+    Parameters
+    ----------
+    is_for_group
+        Whether members of the socket's group may open it too, as they may the state that it lies in; else this user
+        alone may.
     """
     return [
-        find_redis_server(), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700",
+        find_redis_server(), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm",
+        "770" if is_for_group else "700",
         "--save", "", "--appendonly", "no", "--daemonize", "no", "--loglevel", "warning", "--maxmemory-policy",
         "noeviction",
     ]  # fmt: skip

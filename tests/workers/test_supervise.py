@@ -22,6 +22,7 @@ from smearscan.store.sweep import LONGEST_LEASE_S
 from workers import supervise
 from workers.alone import only_one
 from workers.commands import options
+from workers.commands.up import _redis
 from workers.supervise import Child, keep_alive
 
 _NAP = "import time, pathlib, os; pathlib.Path({!r}).open('a').write(f'{{os.getpid()}}\\n'); time.sleep(600)"
@@ -167,3 +168,14 @@ def test_a_lease_that_would_be_taken_for_one_of_a_clock_set_back_is_refused(tmp_
         said = CliRunner().invoke(cli, [command, "--state", str(tmp_path / "state"), "--lease", "3700"])
         assert said.exit_code == 2 and "is not in the range" in said.output
     assert options._LONGEST_LEASE_S < LONGEST_LEASE_S
+
+
+def test_who_may_write_the_state_may_wake_its_workers_and_nobody_else(tmp_path: Path) -> None:
+    """A socket for want of room put among everybody's files is for one user; in the state's folder for its group."""
+    short, long = tmp_path / "s", tmp_path / ("long" * 25)
+    modes = []
+    for folder in (short, long):
+        (server,) = _redis(find_location(str(folder)))
+        modes.append(server.command[server.command.index("--unixsocketperm") + 1])
+        assert (server.keeps is not None) and (server.keeps.parent == folder) == (folder == short)
+    assert modes == ["770", "700"]

@@ -106,7 +106,7 @@ def _redis(where: Location) -> list[Child]:
     if where.broker:
         return []
     path = socket_path(where)
-    return [Child("redis", redis_command(path), keeps=path)]
+    return [Child("redis", redis_command(path, is_for_group=path.parent == where.folder), keeps=path)]
 
 
 def _workers(n_processes: int, gpus: Sequence[Mapping[str, str]], serving: list[str]) -> list[Child]:
