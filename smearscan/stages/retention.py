@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from smearscan.errors import TransientError
 from smearscan.store.artefacts import RESULTS, Kept
 from smearscan.store.schema import chunks, runs, slides, told
 from smearscan.store.state import State
@@ -100,7 +101,7 @@ def make_room(state: State, now: float | None = None) -> int:
 def _missing(state: State) -> float:
     try:
         free = state.artefacts.free_bytes()
-    except OSError:  # a share that is away: whoever works says so
+    except TransientError:  # a share that is away: whoever works says so
         return 0.0
     return 0.0 if free is None else _LEAST_FREE - free
 

@@ -1,21 +1,14 @@
-"""Artefacts: bytes under a key that says what they were made from; on a folder or any store that fsspec knows."""
+"""Artefacts: bytes under a key that says what they were made from, and what is asked of whatever keeps them."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from smearscan.errors import OutputError, SettingsError, TransientError
+from smearscan.errors import OutputError
 
 #: Kinds of artefacts that are results: retention never removes them.
 RESULTS = frozenset({"finish", "aggregate", "report"})
@@ -43,7 +36,7 @@ class Kept:
 
 
 class Artefacts(Protocol):
-    """Where artefacts are; made by `open_artefacts`."""
+    """Where artefacts are; `open_artefacts` and `open_state` make them."""
 
     def put(self, key: str, data: bytes) -> None:
         """Keep bytes; a reader sees all of them or none."""
@@ -58,10 +51,10 @@ class Artefacts(Protocol):
         """Forget a key; nothing happens where there is none."""
 
     def walk(self) -> Iterator[Kept]:
-        """Everything that is kept."""
+        """Everything that is kept; TransientError where the store is away."""
 
     def free_bytes(self) -> int | None:
-        """Room that is left; None where the store does not say."""
+        """Room that is left; None where the store does not say, TransientError where it is away."""
 
     def remove_parts(self, before: float) -> int:
         """Remove what writers that were killed before (seconds since 1970) left half written; how many."""
@@ -75,217 +68,3 @@ class Artefacts(Protocol):
 
     def mark(self) -> None:
         """Say that somebody uses it."""
-
-
-def open_artefacts(url: str) -> Artefacts:
-    """Open a folder by its path, or any store by an fsspec address such as ``s3://bucket/folder``.
-
-    Raises
-    ------
-    SettingsError
-        If the protocol is unknown, or its driver is absent.
-    """
-    if "://" not in url or url.startswith("file://"):
-        return FolderArtefacts(Path(url.removeprefix("file://")))
-    import fsspec
-
-    try:
-        filesystem, root = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        raise SettingsError(
-            f"artefacts cannot be kept at {url}: {error}", "install its driver, or use a folder"
-        ) from error
-    return RemoteArtefacts(filesystem, root)
-
-
-class FolderArtefacts:
-    """Artefacts in a folder, local or shared: written beside their place, then renamed."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def put(self, key: str, data: bytes) -> None:
-        path = self._path(key)
-        self._write(path, data)
-
-    def _write(self, path: Path, data: bytes) -> None:
-        beside = path.with_name(f".{secrets.token_hex(8)}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_bytes(data)
-            with beside.open("rb+") as file:
-                # A name that outlives a power cut must not stand for bytes that did not.
-                os.fsync(file.fileno())
-            beside.replace(path)
-        except OSError as error:
-            with suppress(OSError):  # where nothing can be written, nothing can be removed
-                beside.unlink(missing_ok=True)
-            raise _passing(path, error) from error
-
-    def get(self, key: str) -> bytes:
-        path = self._path(key)
-        try:
-            return path.read_bytes()
-        except FileNotFoundError as error:
-            raise _gone(path) from error
-        except OSError as error:
-            raise _passing(path, error) from error
-
-    def has(self, key: str) -> bool:
-        return self._is_there(self._path(key))
-
-    def is_marked(self) -> bool:
-        return self._is_there(self._root / MARK)
-
-    def mark(self) -> None:
-        self._write(self._root / MARK, b"")
-
-    @property
-    def place(self) -> str:
-        return str(self._root)
-
-    @staticmethod
-    def _is_there(path: Path) -> bool:
-        try:
-            path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError as error:
-            raise _passing(path, error) from error
-        return True
-
-    def remove(self, key: str) -> None:
-        path = self._path(key)
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise _passing(path, error) from error
-
-    def walk(self) -> Iterator[Kept]:
-        for path in self._root.glob("*/*/*"):
-            try:
-                found = path.stat()
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise _passing(path, error) from error
-            if not path.name.startswith("."):
-                yield Kept(path.name, found.st_size, found.st_mtime)
-
-    def free_bytes(self) -> int | None:
-        self._root.mkdir(parents=True, exist_ok=True)
-        found = os.statvfs(self._root)
-        return found.f_bavail * found.f_frsize
-
-    def remove_parts(self, before: float) -> int:
-        n_removed = 0
-        for pattern in (".*.part", "*/*/.*.part"):
-            for path in self._root.glob(pattern):
-                try:
-                    if path.stat().st_mtime < before:
-                        path.unlink()
-                        n_removed += 1
-                except FileNotFoundError:  # its writer was at work after all, or somebody else tidies
-                    continue
-                except OSError as error:
-                    raise _passing(path, error) from error
-        return n_removed
-
-    def _path(self, key: str) -> Path:
-        kind, digest = key.split("-", 1)
-        return self._root / kind / digest[:2] / key
-
-
-class RemoteArtefacts:
-    """Artefacts on a remote store: one object a key, which such stores write as a whole."""
-
-    def __init__(self, filesystem: Any, root: str) -> None:
-        self._fs, self._root = filesystem, root.rstrip("/")
-
-    def put(self, key: str, data: bytes) -> None:
-        with _named(self._path(key)):
-            self._fs.pipe_file(self._path(key), data)
-
-    def get(self, key: str) -> bytes:
-        path = self._path(key)
-        with _named(path):
-            try:
-                return bytes(self._fs.cat_file(path))
-            except FileNotFoundError as error:
-                raise _gone(path) from error
-
-    def has(self, key: str) -> bool:
-        return self._is_there(self._path(key))
-
-    def is_marked(self) -> bool:
-        return self._is_there(f"{self._root}/{MARK}")
-
-    def mark(self) -> None:
-        with _named(self.place):
-            self._fs.pipe_file(f"{self._root}/{MARK}", b"")
-
-    @property
-    def place(self) -> str:
-        return str(self._fs.unstrip_protocol(self._root))
-
-    def _is_there(self, path: str) -> bool:
-        # Listings are cached; another worker may have written since.
-        self._fs.invalidate_cache()
-        with _named(path):
-            return bool(self._fs.exists(path))
-
-    def remove(self, key: str) -> None:
-        if self.has(key):
-            with _named(self._path(key)), suppress(FileNotFoundError):
-                self._fs.rm_file(self._path(key))
-
-    def walk(self) -> Iterator[Kept]:
-        self._fs.invalidate_cache()
-        with _named(self._root):
-            everything = self._fs.find(self._root, detail=True) if self._fs.exists(self._root) else {}
-        for path, found in everything.items():
-            if path.rsplit("/", 1)[-1] == MARK:
-                continue
-            when = found.get("LastModified") or found.get("mtime") or found.get("created") or 0.0
-            yield Kept(path.rsplit("/", 1)[-1], found["size"], getattr(when, "timestamp", lambda w=when: float(w))())
-
-    def free_bytes(self) -> int | None:
-        return None
-
-    def remove_parts(self, before: float) -> int:
-        return 0  # an object is there as a whole or not at all
-
-    def _path(self, key: str) -> str:
-        kind, digest = key.split("-", 1)
-        return f"{self._root}/{kind}/{digest[:2]}/{key}"
-
-
-@contextmanager
-def _named(path: str) -> Iterator[None]:
-    """Errors of a remote store as ours."""
-    try:
-        yield
-    except _remote_errors() as error:
-        raise _passing(path, error) from error
-
-
-@cache
-def _remote_errors() -> tuple[type[Exception], ...]:
-    # A store that is away is an OSError to some drivers; to those of S3 and of HTTP it is an error of their own.
-    found: list[type[Exception]] = [OSError]
-    for module, name in (("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError")):
-        with suppress(ImportError):
-            found.append(getattr(import_module(module), name))
-    return tuple(found)
-
-
-def _gone(path: object) -> GoneError:
-    return GoneError(f"the artefact {path} is gone", "run `smearscan retry`: it is made again")
-
-
-def _passing(path: object, error: Exception) -> TransientError:
-    if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
-        return TransientError(f"{path} cannot be written: the disk is full", "free some space; it is tried again")
-    return TransientError(
-        f"{path}: {getattr(error, 'strerror', None) or error}", "mend the artefact store; it is tried again"
-    )

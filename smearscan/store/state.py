@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from smearscan.store.artefacts import Artefacts, open_artefacts
+from smearscan.store.artefact_stores import open_artefacts
+from smearscan.store.artefacts import Artefacts
 from smearscan.store.database import PATIENCE_S, Database, open_database
 from smearscan.store.guarded import GuardedArtefacts
 from smearscan.store.location import Location

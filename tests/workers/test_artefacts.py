@@ -19,7 +19,8 @@ from smearscan.errors import OutputError, SettingsError, TransientError
 from smearscan.settings import Settings
 from smearscan.stages.job import Job
 from smearscan.stages.retention import Retention, is_tight, make_room, remove_old, tell_retention, told_retention
-from smearscan.store.artefacts import Artefacts, FolderArtefacts, artefact_key, open_artefacts
+from smearscan.store.artefact_stores import FolderArtefacts, open_artefacts
+from smearscan.store.artefacts import Artefacts, artefact_key
 from smearscan.store.claims import Claim
 from smearscan.store.guarded import seal
 from smearscan.store.location import find_location
@@ -112,7 +113,15 @@ def test_a_folder_that_gives_errors_is_away_and_not_empty(tmp_path: Path, monkey
         patch.setattr(Path, "stat", stale)
         with pytest.raises(TransientError):
             artefacts.has(key)
+        with pytest.raises(TransientError):
+            artefacts.free_bytes()
     assert artefacts.has(key)
+
+
+def test_who_asks_for_the_room_of_a_folder_does_not_make_it(tmp_path: Path) -> None:
+    free = open_artefacts(str(tmp_path / "later" / "artefacts")).free_bytes()
+    assert free is not None and free > 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_store_that_does_not_answer_is_passing(monkeypatch: pytest.MonkeyPatch) -> None:

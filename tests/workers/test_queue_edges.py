@@ -20,7 +20,7 @@ from smearscan.stages.execute import beating
 from smearscan.stages.progress import run_progress
 from smearscan.stages.status import run_status
 from smearscan.stages.table import QUEUES, STAGES
-from smearscan.store.artefacts import open_artefacts
+from smearscan.store.artefact_stores import open_artefacts
 from smearscan.store.claims import ROUTINE, STAT
 from smearscan.store.database import Database, open_database
 from smearscan.store.location import find_location
