@@ -10,7 +10,7 @@ from smearscan.stages.progress import RunProgress, run_progress
 from smearscan.stages.table import STAGES
 from smearscan.store.clock import now
 from smearscan.store.runs import Run
-from smearscan.store.schema import chunks, patients, runs, slides, work, workers
+from smearscan.store.schema import chunks, patients, slides, work, workers
 
 #: Seconds that a rate looks back, and after which a worker counts as silent.
 _RATE_S, _SILENT_S = 300.0, 60.0
@@ -51,6 +51,8 @@ class RunStatus:
         The first failed slides, `n_failures_hidden` more.
     unmade
         Pages and files that could not be made: (patient, or "" for the run's files, why).
+    waiting
+        What is to be tried again: (stage, chunks, why the last of them could not be done).
     """
 
     run: Run
@@ -61,6 +63,7 @@ class RunStatus:
     failures: tuple[SlideFailure, ...]
     n_failures_hidden: int
     unmade: tuple[tuple[str, str], ...] = ()
+    waiting: tuple[tuple[str, int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ def run_status(connection: Connection, run: Run, most_failures: int = 20) -> Run
         failures,
         progress.n_failed - len(failures),
         _unmade(connection, run.id, most_failures),
+        _waiting(connection, run.id),
     )
 
 
@@ -106,8 +110,21 @@ def _unmade(connection: Connection, run_id: int, at_most: int) -> tuple[tuple[st
         .order_by(chunks.c.id)
         .limit(at_most)
     )
-    # Of a traceback the last line says what it was.
-    return tuple((patient or "", trouble.strip().splitlines()[-1]) for patient, trouble in connection.execute(query))
+    return tuple((patient or "", _last_line(trouble)) for patient, trouble in connection.execute(query))
+
+
+def _waiting(connection: Connection, run_id: int) -> tuple[tuple[str, int, str], ...]:
+    to_be_tried = (chunks.c.run_id == run_id) & (chunks.c.status == "ready") & (chunks.c.trouble != "")
+    query = select(chunks.c.stage, func.count(), func.max(chunks.c.id)).where(to_be_tried).group_by(chunks.c.stage)
+    found = {stage: (n, last) for stage, n, last in connection.execute(query)}
+    trouble = select(chunks.c.trouble).where(chunks.c.id.in_([last for _, last in found.values()]))
+    said = {row.stage: row.trouble for row in connection.execute(trouble.add_columns(chunks.c.stage))}
+    return tuple((name, found[name][0], _last_line(said[name])) for name in STAGES if name in found)
+
+
+def _last_line(trouble: str) -> str:
+    """Of a traceback the last line says what it was."""
+    return trouble.strip().splitlines()[-1]
 
 
 def workers_heard_of(connection: Connection) -> list[WorkerStatus]:
@@ -164,10 +181,3 @@ def _seconds_left(connection: Connection, run: Run, progress: RunProgress) -> fl
         return None
     spent = now(connection) - first
     return float(spent * (1 - progress.fraction) / progress.fraction)
-
-
-def recent_runs(connection: Connection, at_most: int = 10) -> list[int]:
-    """Ids of the runs that are open, and of the last ones."""
-    still_open = list(connection.execute(select(runs.c.id).where(runs.c.state == "open")).scalars())
-    last = list(connection.execute(select(runs.c.id).order_by(runs.c.id.desc()).limit(at_most)).scalars())
-    return sorted({*still_open, *last})

@@ -16,18 +16,24 @@ _LOOK_S = 0.5
 
 
 def follow(state: State, run_id: int) -> int:
-    """Show progress until a run is over.
+    """Show progress until a run is over; a database that is away meanwhile is waited for.
 
     Returns
     -------
     int
         0 if every slide succeeded and everything was written, else 1.
     """
+    from smearscan.errors import TransientError
     from smearscan.stages.progress import run_progress
 
     with Progress("screening") as bar:
         while True:
-            progress = state.database.read(run_progress, run_id)
+            try:
+                progress = state.database.read(run_progress, run_id)
+            except TransientError as error:
+                click.echo(f"{error}", err=True)
+                time.sleep(_LOOK_S)
+                continue
             ended = progress.n_done + progress.n_failed
             note = f"{ended} of {progress.n_slides} slides, {progress.n_cells:,} cells"
             bar.update(progress.fraction * progress.n_slides, progress.n_slides, note)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Open runs that are told one by one: a folder that is watched makes many.
 _MOST_RUNS = 20
+#: Seconds between looks of who follows.
+_LOOK_S = 5.0
 
 
 @click.command("status")
@@ -23,30 +27,44 @@ _MOST_RUNS = 20
 @state_option
 def command(run: str | None, is_followed: bool, state: str | None) -> None:
     """Say how far runs are, what failed and why: RUN is a name, or `last`; all that are open unless said."""
+    from smearscan.errors import TransientError
     from smearscan.store.reading import open_reader
 
     opened = open_given(state)  # which also says what is wrong with it, and makes a new one
     reader = open_reader(opened.location.database)
     opened.database.close()
+    followed: list[str] = []
     while True:
-        found, n_more, heard = _read(reader, run)
+        try:
+            found, n_more, heard = _read(reader, run, followed)
+        except TransientError as error:  # a database that is away for a while ends nobody's following
+            if not is_followed:
+                raise
+            click.echo(f"{error}\n", err=True)
+            time.sleep(_LOOK_S)
+            continue
         click.echo("\n\n".join(_lines(one) for one in found) or "no run is open; name one, or `last`")
         if n_more:
             click.echo(f"\nand {n_more} older open runs: name one to see it")
         click.echo(_worker_lines(heard))
-        if not is_followed or all(one.progress.is_over for one in found):
+        followed = [one.run.name for one in found if not one.progress.is_over]
+        if not is_followed or not followed:
             return
-        time.sleep(5.0)
+        time.sleep(_LOOK_S)
         click.echo("")
 
 
-def _read(reader: Database, name: str | None) -> tuple[list[RunStatus], int, list[WorkerStatus]]:
+def _read(
+    reader: Database, name: str | None, followed: Sequence[str] = ()
+) -> tuple[list[RunStatus], int, list[WorkerStatus]]:
+    """The run of a name, or those that are open; one that was followed and has ended since is told once more."""
     from smearscan.stages.status import run_status, workers_heard_of
     from smearscan.store.runs import find_run, open_runs
 
     with reader.transaction() as connection:
-        runs = [find_run(connection, name)] if name else open_runs(connection)
-        shown = runs[-_MOST_RUNS:]
+        named = [find_run(connection, one) for one in ([name] if name else followed)]
+        runs = {run.id: run for run in [*named, *([] if name else open_runs(connection))]}
+        shown = [runs[run_id] for run_id in sorted(runs)][-_MOST_RUNS:]
         return [run_status(connection, run) for run in shown], len(runs) - len(shown), workers_heard_of(connection)
 
 
@@ -67,6 +85,7 @@ def _lines(status: RunStatus) -> str:
         f"  (found made {stage.n_reused})  failed {stage.n_failed}"
         for stage in status.stages
     ]
+    lines += [f"  to be tried again: {stage} ({n}): {why}" for stage, n, why in status.waiting]
     lines += [f"  failed: {failure.slide_id}: {failure.reason}" for failure in status.failures]
     lines += [f"  not made: {f'page of {patient}' if patient else 'files'}: {why}" for patient, why in status.unmade]
     if status.n_failures_hidden > 0:
@@ -75,7 +94,9 @@ def _lines(status: RunStatus) -> str:
 
 
 def _worker_lines(heard: list[WorkerStatus]) -> str:
-    lines = [f"{len(heard)} worker processes heard of lately"]
+    devices = Counter(worker.device for worker in heard)
+    on = ", ".join(f"{n} on {device}" for device, n in sorted(devices.items()))
+    lines = [f"{len(heard)} worker processes heard of lately" + (f": {on}" if on else "")]
     lines += [f"  {worker.name} ({worker.device}) refuses: {worker.refuses}" for worker in heard if worker.refuses]
     return "\n".join(lines)
 
