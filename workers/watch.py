@@ -62,6 +62,9 @@ class Watch:
             if is_whole:
                 self._say(_QUOTED.sub("…", str(error).replace(sheet, "the worksheet")))
             return None
+        except OSError as error:  # a share that answers with errors, which ends nobody's watch
+            self._say(f"the folder cannot be read ({error.strerror or type(error).__name__})")
+            return None
         settled = {s.slide_id for s in found.sources if self._is_settled(_of(s), s.path, s.paths)}
         if not is_whole:  # one that is half saved names half of the slides, or half of a patient
             return None
@@ -114,7 +117,12 @@ class Watch:
         if before is None or before[0] != stamp:
             self._seen[path] = (stamp, now)
             return path in self.known and stamp == self.known[path][0]
-        return now - before[1] >= self.settle_s and all(_can_be_read(file) for file, *_ in stamp)
+        if now - before[1] < self.settle_s:
+            return False
+        if all(_can_be_read(file) for file, *_ in stamp):
+            return True
+        self._say(f"{name} is empty or may not be read: it is left alone until it can be")
+        return False
 
     def _say(self, text: str) -> None:
         if text not in self._said:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -208,3 +209,33 @@ def test_a_file_that_may_not_be_read_yet_waits(tmp_path: Path, clock: _Clock, or
         assert _names(watch) == []
     file.chmod(0o644)
     assert _names(watch) == ["a"]
+
+
+def test_a_file_that_stays_empty_is_named_once(tmp_path: Path, clock: _Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """A transfer that died at its first byte must not be found out by who misses the patient."""
+    (tmp_path / "empty.tif").touch()
+    watch = _watch(tmp_path, clock)
+    for clock.now in (0, 20):
+        assert _names(watch) == []
+    assert caplog.text == ""
+    for clock.now in (40, 80):
+        assert _names(watch) == []
+    assert caplog.text.count("a slide of patient empty is empty or may not be read") == 1
+
+
+def test_a_share_that_answers_with_errors_ends_no_watch(
+    tmp_path: Path, clock: _Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.tif").write_bytes(b"x")
+    watch = _watch(tmp_path, clock)
+
+    def stale(*_: object) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("workers.watch.gather", stale)
+        assert _names(watch) == []
+    assert "the folder cannot be read (Stale file handle)" in caplog.text
+    for clock.now in (10, 50):
+        names = _names(watch)
+    assert names == ["a"]

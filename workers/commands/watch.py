@@ -66,17 +66,17 @@ def command(
         submission = watch.look()
         if submission is None:
             continue
-        new = new_run(
-            lend_scales(submission, settings),
-            settings,
-            preset,
-            laboratory=laboratory,
-            priority=STAT if priority == "stat" else ROUTINE,
-        )
         try:
+            new = new_run(
+                lend_scales(submission, settings),
+                settings,
+                preset,
+                laboratory=laboratory,
+                priority=STAT if priority == "stat" else ROUTINE,
+            )
             run_id = opened.database.run(submit_into, new, out and out.absolute())
-        except TransientError as error:
-            log.warning("%s", error)
+        except (TransientError, OSError) as error:  # the database, or the share that the slides are on
+            log.warning("not submitted yet: %s", error if isinstance(error, TransientError) else error.strerror)
             watch.forget(submission)  # it is found again at the next look
             continue
         click.echo(f"run r{run_id}: {len(submission.sources)} slides", err=True)
