@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from pretended_night import new_night, submit_night
 
+from smearscan.cli.main import cli
 from smearscan.errors import SettingsError, TransientError
 from smearscan.store.database import open_database
 from smearscan.store.location import Location, find_location
@@ -108,3 +111,18 @@ def test_a_socket_in_a_folder_of_long_foreign_letters_is_put_where_its_address_f
 
     folder = Path("/" + "ä" * 60)
     assert len(str(socket_path(Location("", "", "", folder))).encode()) <= 100
+
+
+@pytest.mark.parametrize("name", ["", "n" * 201, "two\nlines"])
+def test_a_laboratory_needs_a_name_that_every_database_keeps(tmp_path: Path, name: str) -> None:
+    for command in ("submit", "watch"):
+        said = CliRunner().invoke(cli, [command, str(tmp_path), "--laboratory", name, "--state", str(tmp_path / "s")])
+        assert said.exit_code == 2
+        assert "1 to 200 printable characters" in said.output
+
+
+def test_files_cannot_be_asked_for_under_a_name_that_no_database_keeps(tmp_path: Path) -> None:
+    out = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    said = CliRunner().invoke(cli, ["submit", str(tmp_path), "--out", out, "--state", str(tmp_path / "s")])
+    assert said.exit_code == 2
+    assert "no database keeps this name" in said.output

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from smearscan.cli.state import given_state
+from smearscan.store.text import storable
 
 if TYPE_CHECKING:
     from smearscan.store.location import Location
 
+#: Characters of a laboratory's name that every database keeps.
+_LONGEST_NAME = 200
 #: Half of what the sweeper takes for the lease of a clock that was set back.
 _LONGEST_LEASE_S = 1800.0
 
@@ -31,6 +35,28 @@ keep_days_option = click.option(
 )  # fmt: skip
 keep_gb_option = click.option(
     "--keep-gb", type=click.FloatRange(min=0), default=50.0, show_default=True, help="And gigabytes of them."
+)
+
+
+def _named(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not (0 < len(value) <= _LONGEST_NAME and value.isprintable()):
+        raise click.BadParameter(f"a name of 1 to {_LONGEST_NAME} printable characters")
+    return value
+
+
+def kept_by_databases(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
+    """A folder whose name can be written down; a callback of its option."""
+    if value is not None and storable(str(value)) != str(value):
+        raise click.BadParameter("no database keeps this name: it is not UTF-8. Choose another folder")
+    return value
+
+
+laboratory_option = click.option(
+    "--laboratory",
+    default="laboratory",
+    show_default=True,
+    callback=_named,
+    help="Whose batch it is; they share fairly.",
 )
 log_json_option = click.option("--log-json", is_flag=True, help="One JSON object a line in the log.")
 

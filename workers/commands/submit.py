@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from smearscan.cli.state import state_option
-from workers.commands.options import location
+from workers.commands.options import kept_by_databases, laboratory_option, location
 
 
 @click.command("submit")
@@ -18,8 +18,13 @@ from workers.commands.options import location
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
 @click.option("--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel, instead of what the files say.")
 @click.option("--priority", type=click.Choice(["stat", "routine"]), default="routine", show_default=True)
-@click.option("--laboratory", default="laboratory", show_default=True, help="Whose batch it is; they share fairly.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write the files into when the run is done.")
+@laboratory_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    callback=kept_by_databases,
+    help="Folder to write the files into when the run is done.",
+)
 @click.option("--wait", is_flag=True, help="Wait until the run is done; exit 0 only if every slide succeeded.")
 @state_option
 def command(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smearscan.cli.state import state_option
-from workers.commands.options import location, log_json_option
+from workers.commands.options import kept_by_databases, laboratory_option, location, log_json_option
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -28,8 +28,13 @@ log = logging.getLogger(__name__)
 @click.option("--worksheet", type=click.Path(path_type=Path), help="CSV that names patients; read again at every look.")
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
 @click.option("--priority", type=click.Choice(["stat", "routine"]), default="routine", show_default=True)
-@click.option("--laboratory", default="laboratory", show_default=True, help="Whose batch it is; they share fairly.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder in which each run gets a folder for its files.")
+@laboratory_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    callback=kept_by_databases,
+    help="Folder in which each run gets a folder for its files.",
+)
 @click.option("--every", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="Seconds between looks.")
 @click.option("--settle", type=click.FloatRange(min=0), default=20.0, show_default=True,
               help="Seconds that a file must not change before it is taken for finished.")  # fmt: skip
