@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import select
@@ -19,6 +19,7 @@ from smearscan.report.names import report_names
 from smearscan.report.tables import write_patients, write_slide_tables
 from smearscan.report.tables import write_run as write_run_info
 from smearscan.settings import Settings
+from smearscan.stages.makers import is_made_here, kept_maker, settings_of
 from smearscan.stages.results import patient_results, slide_results, without_cells
 from smearscan.store.runs import as_run
 from smearscan.store.runtimes import runtimes_of
@@ -54,7 +55,7 @@ def write_run(state: State, run_id: int, out: Path) -> Written:
     Raises
     ------
     OutputError
-        If `out` cannot be written, or an artefact is gone.
+        If `out` cannot be written, an artefact is gone, or settings or records are of a version that is not understood.
     """
     make_folder(out / "report")
     for folder in (out, out / "report"):
@@ -62,12 +63,15 @@ def write_run(state: State, run_id: int, out: Path) -> Written:
     with state.database.reading() as connection:
         run = as_run(connection.execute(select(runs).where(runs.c.id == run_id)).one())
         ran_on = runtimes_of(connection, run_id)
-    settings = Settings.model_validate(run.settings)
+        made = kept_maker(connection, run)
+    settings = settings_of(run)
     slides: dict[int, SlideResult] = {}
     write_slide_tables(out, _noted(slide_results(state, run_id), slides))
     patients, reports = patient_results(state, run_id, slides)
     write_patients(out / "patients.csv", patients)
-    info = describe_run(settings, run.preset, add_seconds(slide.seconds for slide in slides.values()), ran_on)
+    if is_made_here(run):
+        made = describe_run(settings, run.preset, {})
+    info = _as_run(made, add_seconds(slide.seconds for slide in slides.values()), ran_on)
     write_run_info(out / "run.json", info)
     names = report_names(patient.patient_id for patient in patients)
     paths = {}
@@ -85,15 +89,16 @@ def _noted(found: Iterable[tuple[int, SlideResult]], slides: dict[int, SlideResu
         yield slide
 
 
-def describe_run(
-    settings: Settings, preset: str, seconds: Mapping[str, float], ran_on: Mapping[str, str] | None = None
-) -> RunInfo:
-    """Everything that decides the result: versions, settings, the cards of all packages in use.
+def _as_run(made: RunInfo, seconds: Mapping[str, float], ran_on: Mapping[str, str]) -> RunInfo:
+    """With what is known once the run is over: how long it took, and what the networks of each queue ran on."""
+    words = {f"networks on {queue}": on for queue, on in sorted(ran_on.items())}
+    return replace(made, stage_seconds=dict(seconds), versions={**made.versions, **words})
 
-    What they ran on, queue by queue, is known once the run is over; a page that is made before leaves it out.
-    """
+
+def describe_run(settings: Settings, preset: str, seconds: Mapping[str, float]) -> RunInfo:
+    """Everything that decides the result: versions, settings, the cards of all packages in use."""
     cards = {name: load_card(name) for name in package_names(settings)}
-    found = versions() | {f"networks on {queue}": words for queue, words in sorted((ran_on or {}).items())}
+    found = versions()
     return RunInfo(
         version=found["smearscan"],
         preset=preset,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from smearscan.aggregate import Validation, aggregate_patient
@@ -13,6 +14,7 @@ from smearscan.report.html import render_report
 from smearscan.stages import encode, keys
 from smearscan.stages.export import describe_run, write_run
 from smearscan.stages.job import Job, NewChunk, Product
+from smearscan.stages.makers import keep_maker
 from smearscan.stages.results import patient_record, patient_slides, patient_stamps
 from smearscan.stages.slide_stages import refuse_replaced
 from smearscan.timing import add_seconds
@@ -34,15 +36,17 @@ def aggregate(job: Job) -> Product:
 def report(job: Job) -> Product:
     """The patient's page, with the pictures cut again from its slides."""
     key = keys.report_key(job.claim.task["aggregate"], job.settings, job.preset)
+    made = describe_run(job.settings, job.preset, {})
 
     def work() -> bytes:
         slides, _ = patient_slides(job.state, job.claim.patient_row)
         patient = patient_record(job.state, job.claim.task["aggregate"], slides)
-        run_info = describe_run(job.settings, job.preset, add_seconds(slide.seconds for slide in slides))
+        info = replace(made, stage_seconds=add_seconds(slide.seconds for slide in slides))
         pictures = _pictures_of_what_was_judged(job, patient)
-        return render_report(patient, run_info, pictures, job.settings).encode("utf-8")
+        return render_report(patient, info, pictures, job.settings).encode("utf-8")
 
     _, is_reused = job.make(key, work)
+    keep_maker(job.state, job.claim.run_id, made)
     return Product(key, is_reused=is_reused)
 
 

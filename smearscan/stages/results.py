@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, Row, select, update
 
+from smearscan.errors import OutputError
 from smearscan.records import PatientResult, SlideResult, SlideSource
 from smearscan.stages import encode
 from smearscan.stages.job import read_source
 from smearscan.store.artefacts import GoneError
 from smearscan.store.schema import patients, slides
 from smearscan.store.state import State
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ def _rows_of_patient(state: State, patient_row: int | None) -> list[Row]:  # typ
 
 def patient_record(state: State, key: str, of: list[SlideResult]) -> PatientResult:
     """A patient's number with its slides put back: they are kept once, as slides."""
-    return replace(encode.load(PatientResult, state.artefacts.get(key)), slides=tuple(of))
+    return replace(_record(PatientResult, state, key), slides=tuple(of))
 
 
 def run_results(state: State, run_id: int) -> RunResults:
@@ -123,11 +128,21 @@ def _slide_rows(connection: Connection, which: object) -> list[Row]:  # type: ig
     return list(connection.execute(select(slides).where(which).order_by(slides.c.place)))  # type: ignore[arg-type]
 
 
+def _record(kind: type[T], state: State, key: str) -> T:
+    try:
+        return encode.load(kind, state.artefacts.get(key))
+    except ValidationError as error:
+        raise OutputError(
+            f"the artefact {key} is of another version of smearscan, whose records this one does not know",
+            "export its run with the version that it was submitted with",
+        ) from error
+
+
 def _slide(state: State, row: Row) -> SlideResult:  # type: ignore[type-arg]
     source = read_source(row.source)
     if row.result:
         # The record may have been made for another run: the patient is this run's.
-        return replace(encode.load(SlideResult, state.artefacts.get(row.result)), source=source)
+        return replace(_record(SlideResult, state, row.result), source=source)
     if row.state == "failed":
         return SlideResult(source, "failed", reason=row.reason, error_kind=row.error)
     return SlideResult(source, "failed", reason=f"{row.path}: not screened yet. Wait for its run to end")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -11,21 +13,27 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select, update
 from sqlalchemy.exc import InterfaceError
 
+from smearscan import __version__
+from smearscan.cli.main import cli
+from smearscan.errors import OutputError
 from smearscan.local import work_off
 from smearscan.settings import Settings
-from smearscan.stages import execute, keys, patient_stages, slide_stages
+from smearscan.stages import execute, export, keys, makers, patient_stages, slide_stages
 from smearscan.stages.execute import Worker
+from smearscan.stages.export import write_run
 from smearscan.stages.progress import run_progress
 from smearscan.stages.results import run_results
 from smearscan.stages.submission import new_run
 from smearscan.stages.table import QUEUES
+from smearscan.store.artefacts import artefact_key
 from smearscan.store.claims import Wanted
 from smearscan.store.location import find_location
 from smearscan.store.runs import cancel
-from smearscan.store.schema import chunks, slides
+from smearscan.store.schema import chunks, patients, runs, slides
 from smearscan.store.state import State, open_state
 from smearscan.store.submit import submit
 from smearscan.store.sweep import worker_name
@@ -126,6 +134,66 @@ def test_a_worker_of_other_code_or_weights_refuses_the_run_by_name(
     assert worker.turn() == 0
     assert f"run r{queued} wants the code and weights of smearscan" in caplog.text
     assert state.database.run(run_progress, queued).state == "open"
+
+
+def _later(patch: pytest.MonkeyPatch) -> None:
+    """As if another version were installed, with other libraries and other weights."""
+    patch.setattr(makers, "identity", lambda settings: "of a later version")
+    patch.setattr(export, "versions", lambda: {"smearscan": "99", "numpy": "99"})
+    patch.setattr(export, "package_names", lambda settings: [])
+
+
+def test_what_a_later_version_exports_names_the_version_and_the_weights_that_made_it(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(state, 1, tmp_path / "then")
+    with monkeypatch.context() as patch:
+        _later(patch)
+        write_run(state, 1, tmp_path / "later")
+    then, later = (json.loads((tmp_path / name / "run.json").read_text("utf-8")) for name in ("then", "later"))
+    assert then.pop("model_cards") and later.pop("model_cards") == []
+    assert later == then and "networks on cpu" in later["versions"] and len(later["weights_digests"]) > 3
+    for path in ("patients.csv", "cells.csv", "report/index.html"):
+        assert (tmp_path / "later" / path).read_bytes() == (tmp_path / "then" / path).read_bytes()
+
+
+def test_a_run_without_a_page_is_exported_later_without_the_names_of_what_is_installed_then(
+    state: State, tmp_path: Path, smear: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = state.database.run(submit, new_run(gather([smear]), Settings(), "no page yet", is_embedded=True))
+    _later(monkeypatch)
+    write_run(state, run, tmp_path)
+    found = json.loads((tmp_path / "run.json").read_text("utf-8"))
+    assert found["versions"] == {"smearscan": __version__} and found["weights_digests"] == {}
+
+
+def test_a_run_with_settings_or_records_of_another_version_is_not_exported_but_named(
+    state: State, tmp_path: Path, smear: Path
+) -> None:
+    strange = replace(new_run(gather([smear]), Settings(), "x", is_embedded=True), settings={"knob": 1}, digest="knob")
+    run, _ = state.database.run(submit, strange)
+    with pytest.raises(OutputError, match=rf"run r{run} has settings of smearscan {re.escape(__version__)}"):
+        write_run(state, run, tmp_path)
+    key = artefact_key("finish", "another version's")
+    state.artefacts.put(key, b'{"cells_of_then":[]}')
+    with state.database.transaction() as connection:
+        connection.execute(update(slides).where(slides.c.run_id == run).values(result=key))
+        connection.execute(update(runs).where(runs.c.id == run).values(settings=Settings().model_dump(mode="json")))
+    with pytest.raises(OutputError, match="another version of smearscan"):
+        write_run(state, run, tmp_path)
+
+
+def test_a_run_of_another_version_is_not_opened_again_to_wait_for_ever(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with state.database.transaction() as connection:
+        connection.execute(update(patients).where(patients.c.run_id == 1).values(state="failed"))
+    _later(monkeypatch)
+    said = CliRunner().invoke(cli, ["retry", "r1", "--state", str(state.location.folder)])
+    assert said.exit_code == 2 and "run r1 has the code and weights of smearscan" in said.output
+    assert state.database.run(run_progress, 1).state == "done"
+    with state.database.transaction() as connection:
+        connection.execute(update(patients).where(patients.c.run_id == 1).values(state="done"))
 
 
 def test_a_defect_puts_its_slide_aside_after_three_tries_with_the_traceback(

@@ -16,6 +16,8 @@ from workers.commands.options import location
 @state_option
 def command(run: str, wait: bool, state: str | None) -> None:
     """Try the failed and quarantined slides of a run again, and those alone; RUN is its name, or `last`."""
+    from smearscan.errors import SettingsError
+    from smearscan.stages.makers import is_made_here
     from smearscan.stages.results import forget_lost
     from smearscan.stages.table import STAGES
     from smearscan.store.runs import find_run, retry
@@ -27,6 +29,11 @@ def command(run: str, wait: bool, state: str | None) -> None:
     where = location(state)
     opened = open_state(where, patience_s=10.0)
     found = opened.database.read(find_run, run)
+    if not is_made_here(found):
+        raise SettingsError(
+            f"run {found.name} has the code and weights of smearscan {found.version}, and these differ",
+            "submit its slides again; of the run, what was done can still be exported",
+        )
     forget_lost(opened, found.id)
     n = opened.database.run(retry, found.id, STAGES["survey"].chunk(), STAGES["aggregate"].chunk())
     click.echo(f"run {found.name}: {n} slides are tried again")
