@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,7 @@ def command(
     import torch
 
     from smearscan.datasets.registry import load_set
+    from smearscan.evaluate.models import check_device
     from smearscan.train.recipes.load import load_recipe
     from smearscan.train.recipes.place import open_place
     from smearscan.train.recipes.run import Session, train_recipe
@@ -75,6 +77,7 @@ def command(
         torch.set_num_threads(threads)
     if from_scratch:
         changes = (*changes, "pretrained=false")
+    check_device(device)
     asked = load_recipe(recipe, changes)
     shared = tuple(change for change in changes if not change.startswith(("members", "network", "options")))
     members = [load_recipe(name, (*shared, f'set="{asked.set}"')) for name in asked.members]
@@ -82,14 +85,16 @@ def command(
     place = open_place(device, precision)  # type: ignore[arg-type]  # click has checked the choice
     try:
         with Progress(f"training {asked.name}") as progress:
-            session = Session(place, progress.update, progress.line, workers)
+            # One of several processes speaks for all.
+            session = Session(place, n_workers=workers)
+            if place.is_first:
+                session = replace(session, report=progress.update, say=progress.line)
             alike = _alike(asked, sample_set, out, progress) if place.is_first else None
             tested = train_recipe(asked, sample_set, out, session, members=members, alike=place.agreed(alike))
     except KeyboardInterrupt:
         click.echo(f"stopped; the same command goes on from {out}", err=True)
         sys.exit(_INTERRUPTED)
-    finally:
-        place.close()
+    place.close()  # not after an error: what ends alone does not wait, and torchrun ends the others
     if place.is_first:
         n = sum(len(one.division.test) for one in tested)
         click.echo(f"{out}: {len(tested)} model(s), tested on {n} images; see metrics.md")

@@ -105,6 +105,16 @@ def has_native_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether this processor multiplies in bfloat16 itself: GPUs before Ampere emulate it slowly, or not at all."""
+    import torch
+
+    if device.type != "cuda":
+        return has_native_bfloat16()
+    with torch.cuda.device(device):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 def _padded(part: np.ndarray, batch_size: int) -> torch.Tensor:
     import torch
 
@@ -139,8 +149,7 @@ def _autocast(device: torch.device, precision: Precision) -> AbstractContextMana
     import torch
 
     if precision == "auto":
-        is_native = device.type == "cuda" or has_native_bfloat16()
-        precision = "bfloat16" if is_native else "float32"
+        precision = "bfloat16" if multiplies_bfloat16(device) else "float32"
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 

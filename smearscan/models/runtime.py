@@ -10,7 +10,7 @@ from __future__ import annotations
 import platform
 from functools import cache
 
-from smearscan.models.infer import has_native_bfloat16
+from smearscan.models.infer import has_native_bfloat16, multiplies_bfloat16
 
 #: Instruction sets that sum in an order of their own, the one that is taken first before the others.
 _INSTRUCTIONS = {
@@ -36,4 +36,5 @@ def runtime() -> str:
 
     if not torch.cuda.is_available():
         return cpu_runtime()
-    return f"cuda {torch.cuda.get_device_name()} bfloat16, torch {torch.__version__}"
+    precision = "bfloat16" if multiplies_bfloat16(torch.device("cuda")) else "float32"
+    return f"cuda {torch.cuda.get_device_name()} {precision}, torch {torch.__version__}"

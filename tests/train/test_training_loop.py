@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from smearscan.datasets.samples import SampleSet
 from smearscan.errors import OutputError, SettingsError, TrainingError, UnreadableSlideError, WeightsError
 from smearscan.evaluate.models import load_models
 from smearscan.models.packages import load_package
+from smearscan.models.registry import create_model
 from smearscan.train.recipes import loop
-from smearscan.train.recipes.place import open_place
+from smearscan.train.recipes.place import Place, open_place, synchronised
 from smearscan.train.recipes.recipe import Recipe
 from smearscan.train.recipes.run import Session, train_recipe
+from smearscan.train.recipes.seeds import torch_seed
 
 TINY: dict[str, Any] = {
     "name": "tiny",
@@ -201,6 +204,15 @@ def test_memory_too_small_for_two_images_is_named(
         train_recipe(_recipe(), cells, tmp_path, _session())
 
 
+def test_a_validation_loss_that_is_no_number_is_named_and_its_weights_are_not_kept(
+    cells: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop.Trainer, "_validate", lambda self: (float("nan"), 0.5))
+    with pytest.raises(TrainingError, match=r"loss is nan in epoch 1, validation"):
+        train_recipe(_recipe(), cells, tmp_path, _session())
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
 def test_another_error_of_torch_is_not_taken_for_memory(
     cells: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,3 +328,50 @@ def test_weights_of_another_architecture_are_named(cells: SampleSet, tmp_path: P
 def test_a_fold_that_the_protocol_does_not_have_is_refused(cells: SampleSet, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="fold 9"):
         train_recipe(_recipe(split={"protocol": "paper-leaky", "fold": 9}), cells, tmp_path, _session())
+
+
+@pytest.mark.parametrize("network", ["mobilenetv2", "wtdfn_resnet18"])
+def test_norms_of_several_gpus_leave_the_network_as_it_was(network: str) -> None:
+    model = create_model(network, 2).eval()
+    weights = dict(model.named_parameters())
+    with torch.inference_mode():
+        x = torch.rand(2, 3, 64, 64)
+        wanted = model(x)
+        shared = synchronised(synchronised(model))  # a second stage must not take away what the first left
+        assert any(isinstance(module, torch.nn.SyncBatchNorm) for module in shared.modules())
+        assert torch.equal(shared(x), wanted)
+    assert all(value is weights[name] for name, value in shared.named_parameters())
+
+
+def test_a_process_that_only_reads_images_touches_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with torch_seed(1, 2):
+        drawn = torch.rand(1)
+    assert 0 <= float(drawn) < 1
+
+
+@pytest.mark.parametrize(("is_native", "precision"), [(True, torch.bfloat16), (False, torch.float16)])
+def test_a_gpu_that_only_emulates_bfloat16_trains_in_float16(
+    monkeypatch: pytest.MonkeyPatch, is_native: bool, precision: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation | is_native
+    )
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    assert open_place("cuda:1").precision == precision
+
+
+def test_more_processes_than_a_batch_has_images_are_refused(cells: SampleSet, tmp_path: Path) -> None:
+    place = Place(torch.device("cpu"), torch.float32, rank=7, world=8)
+    with pytest.raises(SettingsError, match=r"8 processes.*6 images"):
+        train_recipe(_recipe(), cells, tmp_path, Session(place))
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.distributed, "is_torchelastic_launched", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_node_local_rank", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(SettingsError, match=r"process 2 .*--nproc-per-node 1"):
+        open_place()

@@ -36,12 +36,13 @@ def network_options(recipe: Recipe) -> dict[str, Any]:
     return {**sizes, **recipe.options}
 
 
-def raw_outputs(package: Package, sample_set: SampleSet, rows: Sequence[Row]) -> np.ndarray:
+def raw_outputs(package: Package, sample_set: SampleSet, rows: Sequence[Row], device: str = "auto") -> np.ndarray:
     """Logits (N, C) float32 of rows."""
     out = [np.empty((0, len(package.card.classes)), np.float32)]
     for start in range(0, len(rows), _AT_A_TIME):
         part = rows[start : start + _AT_A_TIME]
-        out.append(logits(package, np.stack([row_picture(sample_set, row, package.card.input) for row in part])))
+        pictures = np.stack([row_picture(sample_set, row, package.card.input) for row in part])
+        out.append(logits(package, pictures, device=device))
     return np.concatenate(out)
 
 
@@ -52,12 +53,15 @@ def export(
     division: Division,
     shown: InputCard,
     folder: Path,
+    device: str = "auto",
     **run: Any,
 ) -> Package:
     """Write the package into a folder and load it back: what is measured afterwards is what was written.
 
     Parameters
     ----------
+    device
+        Where validation images are judged.
     run
         What the card's `training` says beside the recipe, such as the epoch that was kept.
 
@@ -71,7 +75,7 @@ def export(
     card = describe(recipe, sample_set, division, shown, **run)
     path, card = save_package(model.cpu(), card, folder=folder)
     package = load_package(str(path))
-    raw = raw_outputs(package, sample_set, division.validation)
+    raw = raw_outputs(package, sample_set, division.validation, device)
     labels = np.array(sample_set.labels([row.sample for row in division.validation]))
     counts = validation_counts(raw, labels, division, sample_set.classes) if recipe.input.takes == "cell" else ()
     note = "called at a probability of one half; labels of the set; the same images chose the epoch"

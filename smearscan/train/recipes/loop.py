@@ -20,7 +20,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from smearscan.datasets.samples import SampleSet
-from smearscan.errors import TrainingError, UnreadableSlideError
+from smearscan.errors import SettingsError, TrainingError, UnreadableSlideError
 from smearscan.models.cards import InputCard
 from smearscan.train.recipes.balance import Row
 from smearscan.train.recipes.checkpoint import State, load_checkpoint, save_checkpoint
@@ -38,8 +38,8 @@ from smearscan.train.recipes.stop import Stop
 
 #: Work done, work in all, what to say beside it.
 Report = Callable[[float, float, str], None]
-#: Words of the errors that torch raises on a CPU without memory left.
-_NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
+#: Words of the errors that torch, cuDNN and cuBLAS raise without memory left.
+_NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory", "alloc_failed")
 #: Epochs of the second stage are numbered from here in what is drawn.
 _SECOND = 1_000_000
 #: An epoch may last hours: a kill loses no more than this.
@@ -128,6 +128,12 @@ class Trainer:
             schedule, self._n_epochs = SchedulePart(), recipe.fixres.epochs
             self._tuned = recipe.fixres.layers
             freeze(self._model, self._tuned)
+        self._n_batch = min(recipe.batch, len(task.training))
+        if self._n_batch < self._place.world:
+            raise SettingsError(
+                f"{self._place.world} processes cannot share batches of {self._n_batch} images",
+                "start fewer, or --set batch to more",
+            )
         self._images = TrainingImages(task.sample_set, task.training, self.card, recipe)
         n_steps = len(self._batches(0))
         self._optimiser = make_optimiser((p for p in self._model.parameters() if p.requires_grad), optimiser)
@@ -163,7 +169,7 @@ class Trainer:
             state.batch += 1
             done, total = state.epoch * len(batches) + state.batch, self._n_epochs * len(batches)
             self._report(done, total, f"epoch {state.epoch + 1}, loss {state.loss_sum / max(1, state.n_seen):.4f}")
-            if self._place.agreed(stop.asked):
+            if self._place.any_has(stop.asked):
                 self._save()
                 raise KeyboardInterrupt
             if time.monotonic() - self._saved_at > _SAVE_EVERY_S:
@@ -172,6 +178,8 @@ class Trainer:
         row: dict[str, Any] = {"stage": state.stage, "epoch": state.epoch + 1, "rate": rate}
         row |= {"train_loss": state.loss_sum / state.n_seen, "train_accuracy": state.n_right / state.n_seen}
         loss, accuracy = self._place.agreed(self._validate() if self._place.is_first else None)
+        if not math.isfinite(loss):
+            raise self._no_number(loss, "validation")  # what was stepped onto is not kept
         row |= {"validation_loss": loss, "validation_accuracy": accuracy}
         self._schedule.after_epoch(loss)
         score = {"accuracy": accuracy, "loss": -loss, "last": float(state.epoch)}[recipe.keep]
@@ -195,17 +203,21 @@ class Trainer:
                 break
             except (RuntimeError, MemoryError) as error:
                 self._halve(error, len(images))
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"{self._task.recipe.name}: the loss is {loss} in epoch {self.state.epoch + 1}, batch "
-                f"{self.state.batch + 1}; what was reached before stands in {self._task.folder}",
-                "begin anew in another --out with a smaller rate: --set optimiser.rate=…, or with --precision float32",
-            )
+        if self._place.any_has(not math.isfinite(loss)):
+            raise self._no_number(loss, f"batch {self.state.batch + 1}")
         self._scaler.step(self._optimiser)
         self._scaler.update()
         self.state.loss_sum += loss * len(images)
         self.state.n_right += n_right
         self.state.n_seen += len(images)
+
+    def _no_number(self, loss: float, where: str) -> TrainingError:
+        what = "no number in another process" if math.isfinite(loss) else str(loss)
+        return TrainingError(
+            f"{self._task.recipe.name}: the loss is {what} in epoch {self.state.epoch + 1}, {where}; "
+            f"what was reached before stands in {self._task.folder}",
+            "begin anew in another --out with a smaller rate: --set optimiser.rate=…, or with --precision float32",
+        )
 
     def _backward(self, images: Tensor, labels: Tensor) -> tuple[float, int]:
         """Gradients of one batch, in as many pieces as memory asks for: its mean loss, and how many were right."""
@@ -215,12 +227,14 @@ class Trainer:
         if self._mix is not None:
             images, targets = self._mix(images, labels)
         total, n_right = 0.0, 0
+        # Gradients are averaged over processes: where these do not have as many images each, an image counts alike.
+        share = len(images) * self._place.world / self._n_batch
         pieces = zip(images.tensor_split(self.state.parts), targets.tensor_split(self.state.parts), strict=True)
         for x, wanted in pieces:
             with self._place.autocast():
                 logits = self._spread(x)
             loss = recipe_loss(logits, wanted, recipe.loss) * (len(x) / len(images))
-            self._scaler.scale(loss).backward()
+            self._scaler.scale(loss * share).backward()
             total += float(loss.detach())
             n_right += int((logits[0].argmax(1) == wanted.argmax(1)).sum())
         return total, n_right

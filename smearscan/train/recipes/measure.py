@@ -32,7 +32,7 @@ class Tested:
     predictions: Predictions
 
 
-def judge(package: Package, sample_set: SampleSet, division: Division) -> Tested:
+def judge(package: Package, sample_set: SampleSet, division: Division, device: str = "auto") -> Tested:
     """Predict test images and submission.
 
     Raises
@@ -41,7 +41,7 @@ def judge(package: Package, sample_set: SampleSet, division: Division) -> Tested
         If an image cannot be read.
     """
     rows = (*division.test, *division.submission)
-    raw = raw_outputs(package, sample_set, rows).astype(np.float64)
+    raw = raw_outputs(package, sample_set, rows, device).astype(np.float64)
     shares = softmax(raw / package.card.temperature, axis=1).astype(np.float32)
     samples = tuple(row.sample for row in rows)
     labels = tuple(sample.label for sample in samples)

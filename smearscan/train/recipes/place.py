@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from smearscan.models.infer import has_native_bfloat16
+from smearscan.errors import SettingsError
+from smearscan.models.infer import multiplies_bfloat16
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+#: The others wait while the first looks for duplicates, validates and tests: hours on a large set from a slow disk. A
+#: process that is lost ends the rest at once whatever this says, by torchrun.
+_PATIENCE = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Place:
         if self.world == 1:
             return model
         if self.device.type == "cuda":
-            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+            model = synchronised(model)
         return nn.parallel.DistributedDataParallel(
             model, device_ids=[self.device] if self.device.type == "cuda" else None
         )
@@ -67,10 +72,31 @@ class Place:
         torch.distributed.broadcast_object_list(box, src=0)
         return box[0]
 
+    def any_has(self, flag: bool) -> bool:
+        """Whether it holds in any of the processes; the same answer in all."""
+        if self.world == 1:
+            return flag
+        told = torch.tensor(float(flag), device=self.device)
+        torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
+        return bool(told.item())
+
     def close(self) -> None:
-        """Leave the group of processes."""
+        """Leave the group of processes, all together: one that leaves alone may wait for the others for ever."""
         if self.world > 1:
             torch.distributed.destroy_process_group()
+
+
+def synchronised(model: nn.Module) -> nn.Module:
+    """The network with batch norms that see the images of all processes; its weights stay the same tensors.
+
+    By timm: torch's own conversion drops the activation that timm keeps inside a norm. Neither must be done twice.
+    """
+    if any(isinstance(module, nn.SyncBatchNorm) for module in model.modules()):
+        return model
+    from timm.layers import convert_sync_batchnorm
+
+    converted: nn.Module = convert_sync_batchnorm(model)
+    return converted
 
 
 def open_place(device: str = "auto", precision: Precision = "auto") -> Place:
@@ -82,25 +108,44 @@ def open_place(device: str = "auto", precision: Precision = "auto") -> Place:
         "auto" takes CUDA where there is one; under torchrun each process takes the GPU of its local rank.
     precision
         "auto" is bfloat16 where the processor multiplies it natively, float16 on older GPUs, else float32.
+
+    Raises
+    ------
+    SettingsError
+        If there are more processes than GPUs.
     """
     rank, world = 0, 1
     if torch.distributed.is_available() and torch.distributed.is_torchelastic_launched():
-        on_gpu = torch.cuda.is_available() and device != "cpu"
-        torch.distributed.init_process_group("nccl" if on_gpu else "gloo")
-        rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
-        device = f"cuda:{torch.distributed.get_node_local_rank()}" if on_gpu else "cpu"
-        if on_gpu:
+        device = _own_device(device)
+        if device != "cpu":
             torch.cuda.set_device(device)  # what is broadcast goes by way of this GPU
+        torch.distributed.init_process_group("gloo" if device == "cpu" else "nccl", timeout=_PATIENCE)
+        rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     where = torch.device(device)
+    if where.type == "cuda":
+        torch.backends.cudnn.deterministic = True  # the nearest to the same bytes that a GPU comes
     return Place(where, _dtype(where, precision), rank, world)
+
+
+def _own_device(device: str) -> str:
+    """The GPU of this process' number on its machine, or the CPU."""
+    if device == "cpu" or not torch.cuda.is_available():
+        return "cpu"
+    number, n_gpus = torch.distributed.get_node_local_rank(), torch.cuda.device_count()
+    if number >= n_gpus:
+        raise SettingsError(
+            f"process {number + 1} of this machine has no GPU of its own: there are {n_gpus}",
+            f"start torchrun with --nproc-per-node {n_gpus}",
+        )
+    return f"cuda:{number}"
 
 
 def _dtype(device: torch.device, precision: Precision) -> torch.dtype:
     if precision != "auto":
         dtype: torch.dtype = getattr(torch, precision)
         return dtype
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return torch.bfloat16 if has_native_bfloat16() else torch.float32
+    if multiplies_bfloat16(device):
+        return torch.bfloat16
+    return torch.float16 if device.type == "cuda" else torch.float32

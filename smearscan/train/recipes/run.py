@@ -89,10 +89,11 @@ def train_recipe(
         folder = out / division.name if len(folds) > 1 else out
         package = _package(recipe, members, sample_set, division, folder, session)
         if session.place.is_first:
-            tested.append(judge(package, sample_set, division))
+            tested.append(judge(package, sample_set, division, str(session.place.device)))
     if session.place.is_first:
         write_bytes(out / "recipe.json", (recipe.model_dump_json(indent=1) + "\n").encode())
         write_results(out, sample_set, tested)
+    session.place.agreed(None)  # the others stay until the files are written
     return tested
 
 
@@ -118,7 +119,16 @@ def _package(
     if session.place.is_first:
         shown = stage_input(card, recipe, state.stage)
         package = export(
-            model, recipe, sample_set, division, shown, folder, kept_epoch=state.best_epoch, run=run, pieces=state.parts
+            model,
+            recipe,
+            sample_set,
+            division,
+            shown,
+            folder,
+            str(session.place.device),
+            kept_epoch=state.best_epoch,
+            run=run,
+            pieces=state.parts,
         )
         draw_curves(folder / "curves.png", state.history, f"{recipe.name}, {division.split.protocol} {division.name}")
         _write_split(folder, division)
@@ -171,5 +181,7 @@ def _joined(
         model.get_submodule(part).load_state_dict(trained.model.state_dict())
     if session.place.is_first:
         _write_split(folder, division)
-        return export(model, recipe, sample_set, division, card, folder, members=[member.name for member in members])
+        where = str(session.place.device)
+        names = [member.name for member in members]
+        return export(model, recipe, sample_set, division, card, folder, where, members=names)
     return Package(model.eval(), load_package(str(folder / members[0].name / f"{members[0].name}.toml")).card)

@@ -24,7 +24,8 @@ def torch_seed(seed: int, *place: int) -> Iterator[None]:
     """Torch's own generators seeded for one place, and as they were afterwards."""
     import torch
 
-    devices = list(range(torch.cuda.device_count()))
+    # A process that only reads images is forked from one that uses a GPU, and must not touch it.
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(int(np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)[0] >> np.uint64(1)))
         yield
