@@ -96,7 +96,7 @@ def begin_again(connection: Connection, claim: Claim) -> bool:
     if connection.execute(begun).scalar_one() >= _MOST_BEGINNINGS:
         return False
     connection.execute(update(chunks).where(of_slide).values(status="dropped", output=None, lease_until=None))
-    again = {"state": "waiting", "stamp": None, "n_open": 1}
+    again = {"state": "waiting", "n_open": 1}
     connection.execute(update(slides).where(slides.c.id == slide.id).values(again))
     _add(connection, claim, [NewChunk("survey", {}, slide.place)])
     return True

@@ -8,6 +8,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -22,17 +23,19 @@ from smearscan.cli.main import cli
 from smearscan.errors import OutputError
 from smearscan.local import work_off
 from smearscan.settings import Settings
+from smearscan.slide.content import stamp_files
 from smearscan.stages import execute, export, keys, makers, patient_stages, slide_stages
 from smearscan.stages.execute import Worker
 from smearscan.stages.export import write_run
 from smearscan.stages.progress import run_progress
 from smearscan.stages.results import run_results
+from smearscan.stages.slide_stages import ReplacedError
 from smearscan.stages.submission import new_run
-from smearscan.stages.table import QUEUES
+from smearscan.stages.table import QUEUES, STAGES
 from smearscan.store.artefacts import artefact_key
 from smearscan.store.claims import Wanted
 from smearscan.store.location import find_location
-from smearscan.store.runs import cancel
+from smearscan.store.runs import cancel, retry
 from smearscan.store.schema import chunks, patients, runs, slides
 from smearscan.store.state import State, open_state
 from smearscan.store.submit import submit
@@ -123,6 +126,36 @@ def test_a_scan_replaced_while_it_is_screened_fails_by_name_and_can_be_tried_aga
         row = connection.execute(select(slides).where(slides.c.run_id == run)).one()
     assert row.state == "failed" and row.error == "ReplacedError"
     assert "b.tif was replaced while it was being screened" in row.reason
+
+
+def test_a_scan_replaced_before_its_turn_fails_by_name_and_is_judged_when_that_is_asked_for(
+    state: State, tmp_path: Path, smear: Path
+) -> None:
+    """Hours lie between: somebody else's scan must not be reported under this patient because it has the same name."""
+    scan = tmp_path / "e.tif"
+    scan.write_bytes(smear.read_bytes())
+    run, _ = state.database.run(submit, new_run(gather([scan]), Settings(), "test", is_embedded=True))
+    write_smear(scan, 700, 600, 9, mpp=0.2, cells_per_mm2=900.0, layout="field")
+    work_off(state, run, 1, lambda progress: None)
+    (slide,) = run_results(state, run).slides
+    assert (slide.status, slide.error_kind) == ("failed", "ReplacedError")
+    assert "e.tif was replaced, or went on being written, after it was submitted" in slide.reason
+    state.database.run(retry, run, STAGES["survey"].chunk(), STAGES["aggregate"].chunk())
+    work_off(state, run, 1, lambda progress: None)
+    assert [slide.status for slide in run_results(state, run).slides] == ["done"]
+
+
+@pytest.mark.parametrize(("later_ns", "is_replaced"), [(99, False), (2000, True)])
+def test_a_share_that_tells_times_more_coarsely_to_some_replaces_nothing(
+    tmp_path: Path, smear: Path, later_ns: int, is_replaced: bool
+) -> None:
+    scan = tmp_path / "f.tif"
+    scan.write_bytes(smear.read_bytes())
+    (source,) = gather([scan]).sources
+    stamp = [[path, size, changed - changed % 1000 + 500] for path, size, changed in stamp_files(source.paths)]
+    os.utime(scan, ns=(stamp[0][2] + later_ns, stamp[0][2] + later_ns))
+    with pytest.raises(ReplacedError) if is_replaced else nullcontext():
+        slide_stages.refuse_replaced(source, stamp)
 
 
 def test_a_worker_of_other_code_or_weights_refuses_the_run_by_name(
@@ -249,11 +282,11 @@ def test_a_run_with_knobs_of_another_version_is_refused_and_the_others_go_on(sta
         pass
     assert state.database.run(run_progress, mine).state == "done"
     assert state.database.run(run_progress, strange_id).n_done == 0
-    assert strange_id in worker.refusals
+    assert strange_id in worker.refusals and worker.left == {(strange_id, "")}
     state.database.run(cancel, strange_id)
     worker._vetted_at = float("-inf")
     worker.turn()
-    assert strange_id not in worker.refusals, "what is over is no longer refused"
+    assert strange_id not in worker.refusals and not worker.left, "what is over is no longer refused"
 
 
 def test_a_chunk_left_between_two_steps_of_giving_it_up_is_given_up_at_the_next_start(
