@@ -157,8 +157,10 @@ def _families(figures: Figures) -> Iterator[Metric]:
     seen = {queue: figures.workers_seen.get(queue, 0) for queue in QUEUES}
     yield _gauge("smearscan_workers", "Worker processes heard of in ten minutes.", ["queue"], seen)
     yield GaugeMetricFamily(
-        "smearscan_workers_refusing", "Of those, refuse a run: other version or weights.", figures.n_refusing
+        "smearscan_workers_refusing", "Of those, other code or weights than a run.", figures.n_refusing
     )
+    untaken = {queue: figures.untaken.get(queue, 0) for queue in QUEUES}
+    yield _gauge("smearscan_untaken_chunks", "Ready, and refused by all who serve the queue.", ["queue"], untaken)
 
 
 def _queue(figures: Figures) -> Iterator[Metric]:

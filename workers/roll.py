@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, update
 
@@ -23,7 +25,8 @@ def sign_in(worker: Worker, queues: tuple[str, ...]) -> None:
     name = worker.wanted.worker
     if time.monotonic() - _signed.get(name, -_EVERY_S) >= _EVERY_S:
         _signed[name] = time.monotonic()
-        worker.state.database.run(_sign, name, ",".join(queues), device(), "; ".join(worker.refusals.values()))
+        refuses = {"refuses": "; ".join(worker.refusals.values()), "leaves": sorted(worker.left)}
+        worker.state.database.run(_sign, name, ",".join(queues), device(), refuses)
 
 
 def device() -> str:
@@ -33,9 +36,9 @@ def device() -> str:
     return torch.cuda.get_device_name()[:64] if torch.cuda.is_available() else "cpu"
 
 
-def _sign(connection: Connection, name: str, queues: str, on: str, refuses: str) -> None:
+def _sign(connection: Connection, name: str, queues: str, on: str, refuses: Mapping[str, Any]) -> None:
     time_now = now(connection)
-    values = {"queues": queues, "version": __version__, "device": on, "seen_at": time_now, "refuses": refuses}
+    values = {"queues": queues, "version": __version__, "device": on, "seen_at": time_now, **refuses}
     moved = connection.execute(update(workers).where(workers.c.name == name).values(values))
     if not moved.rowcount:
         connection.execute(insert(workers).values(name=name, **values))

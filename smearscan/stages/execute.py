@@ -64,6 +64,8 @@ class Worker:
         False outside the night's window: stat work only.
     refusals
         Run id → why its chunks are left alone.
+    left
+        The same as (run id, queue); no queue is every queue: other code or weights.
     limit_s
         Seconds after which work that has not ended is left to another worker.
     on_stuck
@@ -78,6 +80,7 @@ class Worker:
     most_failures: int = 3
     takes_routine: bool = True
     refusals: dict[int, str] = field(default_factory=dict)
+    left: frozenset[tuple[int, str]] = frozenset()
     limit_s: float = LIMIT_S
     on_stuck: Callable[[], None] | None = None
     on_device_lost: Callable[[], None] | None = None
@@ -176,16 +179,18 @@ class Worker:
         self._vetted_at = time.monotonic()
         mine = [run for run in found if self.embedded_run in (None, run.id) and self._is_ours(run)]
         self.wanted = replace(self.wanted, run_ids=frozenset(run.id for run in mine))
-        self._vet_runtimes(mine)
+        strange = {(run.id, "") for run in found if run.id in self.refusals and run.id not in self.wanted.run_ids}
+        self.left = frozenset(strange | self._vet_runtimes(mine))
 
     def _runtimes(self) -> dict[str, str]:
         return {queue: words for queue, words in runtimes().items() if queue in self.wanted.queues}
 
-    def _vet_runtimes(self, mine: Sequence[Run]) -> None:
+    def _vet_runtimes(self, mine: Sequence[Run]) -> set[tuple[int, str]]:
         """Say once which queues of which runs are left to machines that compute otherwise; `claim` leaves them."""
         here, names = self._runtimes(), {run.id: run.name for run in mine}
+        others = self.state.database.read(foreign, list(names), here)
         left: dict[int, list[str]] = {}
-        for (run_id, queue), there in self.state.database.read(foreign, list(names), here).items():
+        for (run_id, queue), there in others.items():
             said = f"queue {queue} of run {names[run_id]} is worked on with {there}, and this is {here[queue]}"
             left.setdefault(run_id, []).append(said)
         for run_id, said_of_run in left.items():
@@ -196,6 +201,7 @@ class Worker:
         for run in mine:
             if run.id not in left:
                 self.refusals.pop(run.id, None)
+        return set(others)
 
     def _is_ours(self, run: Run) -> bool:
         try:

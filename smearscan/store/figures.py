@@ -70,7 +70,9 @@ class Figures:
     last_work_at
         Seconds since 1970 of the last line of work; None where there is none.
     workers_seen
-        Queue → workers heard of in the last `SILENT_S`; `n_refusing` of all refuse a run.
+        Queue → workers heard of in the last `SILENT_S`; `n_refusing` of all have other code or weights than a run.
+    untaken
+        Queue → chunks that are ready and that all those leave alone who serve the queue, if there are any.
     """
 
     queue: Mapping[tuple[str, str, str], int]
@@ -86,6 +88,7 @@ class Figures:
     last_work_at: float | None
     workers_seen: Mapping[str, int]
     n_refusing: int
+    untaken: Mapping[str, int]
     database_bytes: int
 
 
@@ -110,7 +113,7 @@ class FigureReader:
         waiting = _waiting(connection, list(still_open), time)
         by_state = self._slides(connection, found, time)
         recent = self._work(connection, time)
-        seen, n_refusing = _workers(connection, time)
+        heard = _heard_of(connection, time)
         return Figures(
             queue=_add_up((row.stage, row.queue, row.kind, row.n) for row in waiting),
             pool_items=sum(int(row.n_pooled) for row in waiting if row.kind == "ready"),
@@ -123,8 +126,9 @@ class FigureReader:
             work=_merged(self._settled_work, recent),
             recent=recent,
             last_work_at=self._last_work_at,
-            workers_seen=seen,
-            n_refusing=n_refusing,
+            workers_seen=_add_up((queue, 1) for worker in heard for queue in worker.queues),
+            n_refusing=sum(any(not queue for _, queue in worker.leaves) for worker in heard),
+            untaken=_untaken(waiting, heard),
             database_bytes=_database_bytes(connection),
         )
 
@@ -208,11 +212,31 @@ def _work_between(connection: Connection, after: float, until: float | None) -> 
     }
 
 
-def _workers(connection: Connection, time: float) -> tuple[dict[str, int], int]:
-    heard = connection.execute(select(workers.c.queues, workers.c.refuses).where(workers.c.seen_at > time - SILENT_S))
-    rows = heard.all()
-    seen = _add_up((queue, 1) for row in rows for queue in row.queues.split(",") if queue)
-    return seen, sum(bool(row.refuses) for row in rows)
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A worker: queues that it serves, and (run, queue) that it leaves alone; no queue is every queue."""
+
+    queues: frozenset[str]
+    leaves: frozenset[tuple[int, str]]
+
+    def takes(self, run_id: int, queue: str) -> bool:
+        return queue in self.queues and not {(run_id, ""), (run_id, queue)} & self.leaves
+
+
+def _heard_of(connection: Connection, time: float) -> list[_Heard]:
+    rows = connection.execute(select(workers.c.queues, workers.c.leaves).where(workers.c.seen_at > time - SILENT_S))
+    return [
+        _Heard(frozenset(filter(None, row.queues.split(","))), frozenset((run, queue) for run, queue in row.leaves))
+        for row in rows
+    ]
+
+
+def _untaken(waiting: Sequence[Row[Any]], heard: Sequence[_Heard]) -> dict[str, int]:
+    served = frozenset[str]().union(*(worker.queues for worker in heard))
+    ready = (row for row in waiting if row.kind == "ready" and row.queue in served)
+    return _add_up(
+        (row.queue, row.n) for row in ready if not any(worker.takes(row.run_id, row.queue) for worker in heard)
+    )
 
 
 def _database_bytes(connection: Connection) -> int:

@@ -161,7 +161,7 @@ work = Table(
 #: Values of `work.outcome`; any other is the kind of an error.
 DONE, QUARANTINED, WORKER_LOST = "done", "quarantined", "worker_lost"
 
-#: Workers that were heard of: their identity and what they refuse.
+#: Workers that were heard of, and what they refuse: in words, and as (run, queue) pairs; no queue is every queue.
 workers = Table(
     "workers",
     metadata,
@@ -171,4 +171,5 @@ workers = Table(
     Column("device", String(64), nullable=False, default="cpu"),
     Column("seen_at", Float, nullable=False),
     Column("refuses", Text, nullable=False, default=""),
+    Column("leaves", JSON, nullable=False, default=list, server_default="[]"),
 )

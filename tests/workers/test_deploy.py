@@ -161,6 +161,8 @@ _NIGHTS = [
     ("SmearscanNoWorker", {_CROP: "5x20", _SEEN: "0x20"}, 10, True),
     ("SmearscanNoWorker", {_CROP: "5x20", _SEEN: "2x20"}, 10, False),
     ("SmearscanNoWorker", {_CROP: "0x20", _SEEN: "0x20"}, 10, False),
+    ("SmearscanNobodyTakes", {'untaken_chunks{queue="gpu"}': "3x20", 'untaken_chunks{queue="cpu"}': "0x20"}, 15, True),
+    ("SmearscanNobodyTakes", {'untaken_chunks{queue="gpu"}': "0x20", _SEEN: "2x20"}, 15, False),
     ("SmearscanStatWaits", {'oldest_ready_seconds{queue="cpu",priority="stat"}': "1000x9"}, 5, True),
     ("SmearscanStatWaits", {'oldest_ready_seconds{queue="cpu",priority="routine"}': "40000x9"}, 5, False),
     ("SmearscanStalled", {"leases": "4x90", "last_work_timestamp_seconds": "0x90"}, 80, True),

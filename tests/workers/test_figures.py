@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from pretended_night import WANTED, finish, hand_in, new_run, take_any
-from sqlalchemy import event, insert, select, text, update
+from sqlalchemy import delete, event, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from smearscan.errors import TransientError
@@ -116,11 +116,31 @@ def test_runs_of_screen_are_left_out(night: State, reader: Database) -> None:
 def test_workers_count_while_they_are_heard_of(night: State, reader: Database) -> None:
     with night.database.transaction() as connection:
         time = now(connection)
-        for name, age, refuses in (("x", 5, ""), ("y", 5, "run r1 wants other weights"), ("z", 7200, "run r1")):
-            row = {"name": name, "queues": "cpu,io", "version": "1", "seen_at": time - age, "refuses": refuses}
+        for name, age, leaves in (("x", 5, []), ("y", 5, [(1, "")]), ("z", 7200, [(1, "")]), ("w", 5, [(1, "cpu")])):
+            row = {"name": name, "queues": "cpu,io", "version": "1", "seen_at": time - age, "leaves": leaves}
             connection.execute(insert(workers).values(row))
     figures = _read(reader)
-    assert figures.workers_seen == {"cpu": 2, "io": 2} and figures.n_refusing == 1
+    assert figures.workers_seen == {"cpu": 3, "io": 3} and figures.n_refusing == 1
+
+
+def test_work_that_all_leave_alone_is_told_and_work_that_one_takes_is_not(night: State, reader: Database) -> None:
+    first, second = hand_in(night, new_run(["a", "b"]), new_run(["c"], priority=STAT))
+
+    def roll(*heard: tuple[str, list[tuple[int, str]]]) -> dict[str, int]:
+        with night.database.transaction() as connection:
+            connection.execute(delete(workers))
+            for place, (queues, leaves) in enumerate(heard):
+                row = {"name": str(place), "queues": queues, "version": "1", "leaves": leaves}
+                connection.execute(insert(workers).values(seen_at=now(connection), **row))
+        return dict(_read(reader).untaken)
+
+    other_kind, other_code = ("cpu,io", [(first, "cpu")]), ("cpu,io", [(first, "")])
+    assert roll(other_kind, ("cpu", [])) == {}, "machines of two kinds: the other takes it"
+    assert roll(other_kind, other_code) == {"cpu": 2}, "whoever began it is gone"
+    assert roll(other_kind, ("gpu", [])) == {"cpu": 2}, "who serves another queue is no help"
+    assert roll(("cpu", [(first, ""), (second, "")])) == {"cpu": 3}
+    assert roll(("cpu", [(first, "io")])) == {}
+    assert roll(("gpu", [])) == {} and roll() == {}, "nobody serves it: that is told by who was heard of"
 
 
 def test_old_work_is_added_up_once_and_every_line_is_counted_once(night: State, reader: Database) -> None:

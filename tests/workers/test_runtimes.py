@@ -108,9 +108,10 @@ def test_a_worker_that_computes_otherwise_refuses_the_run_by_name(
     assert worker.turn() == 0
     assert f"queue cpu of run r{run} is worked on with cpu of another kind, and this is cpu" in caplog.text
     assert "cancel it and submit it again" in caplog.text and list(worker.refusals) == [run]
+    assert worker.left == {(run, "cpu")}
     monkeypatch.setattr(execute, "runtimes", lambda: dict.fromkeys(QUEUES, "cpu of another kind"))
     worker._vetted_at = float("-inf")
-    assert worker.turn() == 1 and not worker.refusals
+    assert worker.turn() == 1 and not worker.refusals and not worker.left
 
 
 class _Nobody:
