@@ -20,7 +20,7 @@ from smearscan.store.location import Location
 from smearscan.store.state import State, open_state
 from smearscan.store.sweep import lost_chunks, sweep
 from workers.app import make_app
-from workers.wake import wake
+from workers.wake import FEW, wake
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def sweep_once(app: Celery, state: State, most_losses: int) -> None:
         log.warning("chunk %d lost its worker %s (%d times)", chunk.chunk_id, chunk.worker, chunk.n_losses)
     for chunk_id in lost:
         fail_lost(state, chunk_id, most_losses)
-    wake(app, state)
+    wake(app, state, FEW)
 
 
 def _until_signal() -> threading.Event:

@@ -19,8 +19,18 @@ SERVE = "smearscan.serve"
 _MOST_WAITING = 64
 
 
-def wake(app: Celery, state: State) -> int:
+#: Wake-ups of the sweeper: whoever finds work wakes the others, and what nobody may do now, before the night's window
+#: or for want of a worker that is like it, must not be asked for all day.
+FEW = 4
+
+
+def wake(app: Celery, state: State, at_most: int = _MOST_WAITING) -> int:
     """Send as many wake-ups as there are chunks ready, less those that are on their way already.
+
+    Parameters
+    ----------
+    at_most
+        Wake-ups that then lie in each queue.
 
     Returns
     -------
@@ -28,7 +38,7 @@ def wake(app: Celery, state: State) -> int:
         Messages sent; 0 where the broker is away, which is logged: the sweeper tries again every second.
     """
     with state.database.reading() as connection:
-        ready = {queue: count_ready(connection, queue, _MOST_WAITING) for queue in QUEUES}
+        ready = {queue: count_ready(connection, queue, at_most) for queue in QUEUES}
     if not any(ready.values()):
         return 0
     n_sent = 0

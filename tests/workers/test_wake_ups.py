@@ -1,0 +1,70 @@
+"""Messages: as many as there is work, a few where nobody takes it, and nothing but the name of a queue in them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis as redis_library
+from pretended_night import hand_in, new_run, open_night
+from servers import Redis
+
+from smearscan.store.state import State
+from workers.app import make_app
+from workers.sweeper import sweep_once
+from workers.wake import FEW, wake
+
+
+@pytest.fixture
+def night(tmp_path: Path, redis_server: Redis) -> Iterator[State]:
+    """A state whose broker is a real one."""
+    opened = open_night(f"sqlite:///{tmp_path / 'state.db'}", tmp_path)
+    yield replace(opened, location=replace(opened.location, broker=redis_server.url))
+    opened.database.close()
+
+
+@pytest.fixture
+def client(redis_server: Redis) -> Iterator[redis_library.Redis]:
+    """Who looks into the broker."""
+    opened = redis_library.Redis.from_url(redis_server.url)
+    yield opened
+    opened.close()
+
+
+def test_a_submission_wakes_as_many_as_it_has_slides_and_the_same_again_wakes_nobody(
+    night: State, client: redis_library.Redis
+) -> None:
+    hand_in(night, new_run([f"s{n}" for n in range(10)]))
+    assert wake(make_app(night.location), night) == 10
+    assert wake(make_app(night.location), night) == 0
+    assert client.llen("cpu") == 10 and client.llen("gpu") == client.llen("io") == 0
+
+
+def test_work_that_nobody_takes_is_asked_for_by_a_few(night: State, client: redis_library.Redis) -> None:
+    """All day before the night's window, with thousands of slides ready, workers must not spin."""
+    hand_in(night, new_run([f"s{n}" for n in range(200)]))
+    app = make_app(night.location)
+    for _ in range(3):
+        sweep_once(app, night, most_losses=20)
+    assert client.llen("cpu") == FEW
+
+
+def test_a_message_holds_the_name_of_a_queue_and_nothing_of_a_slide(night: State, client: redis_library.Redis) -> None:
+    hand_in(night, new_run(["Mustermann"], laboratory="Mustermann"))
+    wake(make_app(night.location), night)
+    (message,) = client.lrange("cpu", 0, -1)
+    body = base64.b64decode(json.loads(message)["body"])
+    assert json.loads(body)[0] == ["cpu"]
+    assert b"Mustermann" not in message + body
+    assert json.loads(message)["content-type"] == "application/json"
+
+
+def test_a_broker_that_is_away_is_said_and_ends_nothing(night: State, caplog: pytest.LogCaptureFixture) -> None:
+    hand_in(night, new_run(["a"]))
+    away = replace(night, location=replace(night.location, broker="redis://127.0.0.1:1/0"))
+    assert wake(make_app(away.location), away) == 0
+    assert "the broker is away" in caplog.text and "work waits until it is back" in caplog.text
