@@ -12,6 +12,7 @@ from smearscan.errors import SlideError
 from smearscan.records import SlideSource
 from smearscan.settings import Settings
 from smearscan.slide.content import Stamp, stamp_files
+from smearscan.stages.copies import find_copies
 from smearscan.stages.keys import identity
 from smearscan.stages.table import STAGES
 from smearscan.store.claims import ROUTINE
@@ -37,8 +38,11 @@ def new_run(
     WeightsError
         If the preset names a package that is not there.
     """
-    slides = [_slide(source, stamp=_stamp(source)) for source in submission.sources]
-    slides += [_slide(r.source, r.reason) for r in submission.rejected]
+    stamped = [(source, _stamp(source)) for source in submission.sources]
+    copies = find_copies(stamped)
+    slides = [_slide(*pair) for place, pair in enumerate(stamped) if place not in copies]
+    slides += [_slide(*stamped[place], reason) for place, reason in copies.items()]
+    slides += [_slide(r.source, reason=r.reason) for r in submission.rejected]
     mine = identity(settings)
     table = settings.model_dump(mode="json")
     stamps = [slide.stamp for slide in slides]
@@ -61,7 +65,7 @@ def new_run(
     )
 
 
-def _slide(source: SlideSource, reason: str = "", stamp: Stamp | None = None) -> NewSlide:
+def _slide(source: SlideSource, stamp: Stamp | None = None, reason: str = "") -> NewSlide:
     # A file name that is no valid UTF-8 carries lone surrogates.
     names = (storable(source.slide_id), storable(source.patient_id), storable(source.path))
     return NewSlide(*names, _plain(source), storable(reason), stamp)

@@ -1,0 +1,89 @@
+"""A scan that was copied under another name is counted once for its patient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from smearscan.settings import Settings
+from smearscan.stages import copies
+from smearscan.stages.copies import find_copies
+from smearscan.stages.submission import new_run
+from smearscan.store.submit import NewRun
+from smearscan.submission import gather
+
+
+def _submitted(folder: Path, patient: str | None = "P") -> NewRun:
+    return new_run(gather([folder], patient=patient), Settings(), "test")
+
+
+def _write(folder: Path, **held: bytes) -> None:
+    for name, data in held.items():
+        (folder / f"{name}.tif").write_bytes(data)
+
+
+def test_a_copy_is_refused_by_name_and_the_others_stay(tmp_path: Path) -> None:
+    _write(tmp_path, a=b"one scan", b=b"another!", c=b"one scan", d=b"a longer one")
+    found = _submitted(tmp_path).slides
+    assert [slide.slide_id for slide in found] == ["a", "b", "d", "c"], "what is refused stands behind"
+    assert [bool(slide.reason) for slide in found] == [False, False, False, True]
+    assert "c.tif: the same scan as" in found[-1].reason and "a.tif, counted once" in found[-1].reason
+
+
+def test_copies_of_different_patients_are_each_their_own(tmp_path: Path) -> None:
+    """Without a worksheet every file is a patient: which of them a scan belongs to, nobody here can say."""
+    _write(tmp_path, a=b"one scan", b=b"one scan")
+    assert not any(slide.reason for slide in _submitted(tmp_path, patient=None).slides)
+
+
+def test_a_folder_of_the_same_fields_is_the_same_smear(tmp_path: Path) -> None:
+    for folder, names in {"first": "ab", "second": "xy", "third": "ab"}.items():
+        (tmp_path / folder).mkdir()
+        for name, data in zip(names, (b"one", b"two" if folder != "third" else b"six"), strict=True):
+            _write(tmp_path / folder, **{name: data})
+    lines = "".join(f"{folder},P\n" for folder in ("first", "second", "third"))
+    (tmp_path / "w.csv").write_text(f"path,patient_id\n{lines}", "utf-8")
+    found = new_run(gather([], tmp_path / "w.csv"), Settings(), "test").slides
+    assert [Path(slide.path).name for slide in found if slide.reason] == ["second"]
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(held=st.lists(st.binary(min_size=1, max_size=3), max_size=8))
+def test_what_is_left_is_each_content_once(tmp_path_factory: pytest.TempPathFactory, held: list[bytes]) -> None:
+    folder = tmp_path_factory.mktemp("scans")
+    _write(folder, **{f"s{n}": data for n, data in enumerate(held)})
+    if held:
+        kept = [Path(slide.path).read_bytes() for slide in _submitted(folder).slides if not slide.reason]
+        assert sorted(kept) == sorted(set(held))
+
+
+def test_large_scans_of_one_size_are_not_read_as_a_whole_where_their_ends_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Uncompressed scans of one camera all have one size: a submission must not wait for gigabytes."""
+    _write(tmp_path, a=b"A" + bytes(200_000), b=b"B" + bytes(200_000), c=bytes(100_000))
+
+    def refuse(_: str) -> str:
+        raise AssertionError("it was read as a whole")
+
+    monkeypatch.setattr(copies, "content_digest", refuse)
+    assert not any(slide.reason for slide in _submitted(tmp_path).slides)
+
+
+def test_scans_that_differ_in_the_middle_alone_are_two(tmp_path: Path) -> None:
+    whole = bytearray(300_000)
+    _write(tmp_path, a=bytes(whole))
+    whole[150_000] = 1
+    _write(tmp_path, b=bytes(whole))
+    assert not any(slide.reason for slide in _submitted(tmp_path).slides)
+
+
+def test_what_cannot_be_read_is_left_to_its_turn(tmp_path: Path) -> None:
+    _write(tmp_path, a=b"one scan", b=b"one scan")
+    sources = gather([tmp_path], patient="P").sources
+    (tmp_path / "b.tif").unlink()
+    stamp = [[source.path, 8, 1] for source in sources]
+    assert find_copies([(source, [one]) for source, one in zip(sources, stamp, strict=True)]) == {}
