@@ -20,6 +20,7 @@ from smearscan.settings import Settings
 from smearscan.slide import Slide, open_slide
 from smearscan.slide.scale import measure_red_cells, resolve_scale
 from smearscan.slide.shared_scale import LEAST_CELLS, Reading, agrees, least_cells, share_scale
+from smearscan.slide.shared_scale import LEAST_IMAGES as LEAST_TO_SHARE
 
 #: An image up to this size is searched whole, as a field; a larger one like a scan, tile by tile.
 _FIELD_PX = 40_000_000
@@ -107,6 +108,8 @@ def _of_sizes(paths: Sequence[Path]) -> dict[Size, list[Path]]:
 def _shared(groups: Mapping[Size, Sequence[Path]], settings: Settings) -> dict[Size, SharedScale]:
     found = {}
     for size, files in groups.items():
+        if len(files) < LEAST_TO_SHARE:  # too few to agree, whatever is measured: each is, when its turn comes
+            continue
         if (shared := share_scale(list(_read_some(files, settings)), settings.scale)) is not None:
             found[size] = shared
     return found

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from smearscan import spotting
 from smearscan.lending import lend_scales
 from smearscan.settings import Settings
 from smearscan.submission import gather
@@ -41,6 +43,22 @@ def test_fields_of_one_size_are_lent_the_scale_they_agree_on(fields: Path) -> No
     submission = lend_scales(gather([fields]), Settings())
     scales = [source.shared_scale for source in submission.sources]
     assert all(scale is not None and scale.mpp == pytest.approx(0.2, rel=0.1) for scale in scales)
+
+
+def test_fields_too_few_to_agree_are_measured_once_when_their_turn_comes(
+    fields: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[int] = []
+
+    def count(rgb: np.ndarray) -> None:
+        measured.append(len(rgb))
+
+    monkeypatch.setattr(spotting, "measure_red_cells", count)
+    few = sorted(fields.glob("f*.png"))[:3]
+    assert lend_scales(gather(few), Settings()).sources == gather(few).sources
+    assert not measured
+    lend_scales(gather([fields]), Settings())
+    assert len(measured) == 5
 
 
 def test_a_given_scale_is_not_replaced(fields: Path) -> None:
