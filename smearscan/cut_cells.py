@@ -125,9 +125,10 @@ def network_pictures(
     """
     wanted = [(picture_key(card), card, _card_input(card, refuses_coarse)) for card in asked]
     pictures = {key: np.empty((len(crops), card.side_px, card.side_px, 3), np.uint8) for key, card, _ in wanted}
+    windows = {window for *_, window in wanted}
     for i, (crop, mask) in enumerate(zip(crops, masks, strict=True)):
         # Cards that differ in their stain alone begin with one picture.
-        plain = {window: prepare_input(crop, mask, window, name) for window in {window for *_, window in wanted}}
+        plain = {window: prepare_input(crop, mask, window, name) for window in windows}
         for key, card, window in wanted:
             pictures[key][i] = _stained_as(card, plain[window], normaliser)
     return pictures

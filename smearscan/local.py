@@ -5,6 +5,7 @@ It loses nothing when it is killed: the next `smearscan screen` of the same smea
 
 from __future__ import annotations
 
+import atexit
 import gc
 import logging
 import os
@@ -49,12 +50,14 @@ _STUCK = 76
 
 def start_process() -> None:
     """Settle a working process: one thread for each library, whatever the machine has; no GPU is touched here."""
-    # A third of a million objects come with them and stay: to look for garbage among them takes a fifth of the start.
-    # Frozen for good they would be told as leaks when the process ends.
+    # A third of a million objects come with them and stay: to look for garbage among them takes a fifth of the start,
+    # and a fifth of a second each later time. Left frozen to the end they would be told as leaks.
     gc.disable()
     import cv2
     import torch
 
+    gc.freeze()
+    atexit.register(gc.unfreeze)
     gc.enable()
     torch.set_num_threads(1)
     # A GPU's kernels are chosen by what room there is on it, unless only those that always give the same are allowed.

@@ -77,12 +77,15 @@ def keep_best(corners: np.ndarray, scores: np.ndarray, iou: float) -> list[int]:
 
 
 def _is_same_cell(a: Sequence[float], b: Sequence[float], iou: float) -> bool:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
+    # Asked some thousand times a window: comparing takes a third of the time that `min` and `max` take.
+    left_a, top_a, right_a, bottom_a = a
+    left_b, top_b, right_b, bottom_b = b
+    width = (right_a if right_a < right_b else right_b) - (left_a if left_a > left_b else left_b)
+    height = (bottom_a if bottom_a < bottom_b else bottom_b) - (top_a if top_a > top_b else top_b)
     if width <= 0 or height <= 0:
         return False
     common = width * height
-    area_a, area_b = (a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1])
+    area_a, area_b = (right_a - left_a) * (bottom_a - top_a), (right_b - left_b) * (bottom_b - top_b)
     return common > iou * (area_a + area_b - common) or common > _PART_OF * min(area_a, area_b)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import cv2
 import numpy as np
 import torch
 
@@ -65,7 +66,7 @@ class YoloDetector:
     def detect(self, rgb: np.ndarray, um_per_px: float) -> list[tuple[FloatBox, float]]:
         """Leukocytes of one image of known scale; (H, W, 3) uint8 RGB. Sorted by top, then left."""
         image, ratio = resize_to_scale(rgb, um_per_px, self._um_per_px)
-        framed = np.pad(image, ((_RIM_PX, _RIM_PX), (_RIM_PX, _RIM_PX), (0, 0)), mode="symmetric")
+        framed = cv2.copyMakeBorder(image, _RIM_PX, _RIM_PX, _RIM_PX, _RIM_PX, cv2.BORDER_REFLECT)
         found = [self._search(framed, window) for window in _windows(*framed.shape[:2])]
         corners, scores = np.concatenate([c for c, _ in found]), np.concatenate([s for _, s in found])
         corners, scores = _without_rim(corners, scores, *image.shape[:2])

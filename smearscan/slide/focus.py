@@ -53,7 +53,7 @@ def judge_focus(rgb: np.ndarray, um_per_px: float) -> float | None:
 
     green = _at_working_scale(cv2.extractChannel(rgb, 1), um_per_px)
     green = cv2.GaussianBlur(green, (0, 0), _SMOOTH_PX)
-    slope_x, slope_y = (cv2.Sobel(green, cv2.CV_32F, dx, dy, ksize=1) / 2 for dx, dy in ((1, 0), (0, 1)))
+    slope_x, slope_y = (cv2.Sobel(green, cv2.CV_32F, dx, dy, ksize=1, scale=0.5) for dx, dy in ((1, 0), (0, 1)))
     window = np.ones((_window_px(), _window_px()), np.uint8)
     contrast = cv2.dilate(green, window) - cv2.erode(green, window)
     strong = float(np.partition(contrast, contrast.size * 95 // 100, axis=None)[contrast.size * 95 // 100])
@@ -63,7 +63,7 @@ def judge_focus(rgb: np.ndarray, um_per_px: float) -> float | None:
     # Only where the window holds a real edge: glass and the inside of cells say nothing of focus.
     has_edge = contrast >= strong / 2
     steepness = float(np.median(steepest[has_edge] / contrast[has_edge]))
-    return float(np.clip((steepness - _BLURRED) / (_SHARP - _BLURRED), 0.0, 1.0))
+    return min(1.0, max(0.0, (steepness - _BLURRED) / (_SHARP - _BLURRED)))
 
 
 def _window_px() -> int:

@@ -71,8 +71,11 @@ def is_stained(rgb: np.ndarray, white: np.ndarray) -> np.ndarray:
     Glass ends at an eighth of the density of the slide's densest pixels: a faint slide's red cells are as
     faint as a dense slide's dirt. A camera's noise is never stain.
     """
-    density = optical_density(rgb, white).mean(axis=-1)
-    is_lit = rgb.max(axis=-1, initial=0) > _BLACK
+    # Sums and maxima over rows of three take ten times as long as those of three columns.
+    red, green, blue = np.moveaxis(optical_density(rgb, white), -1, 0)
+    density = (red + green + blue) / 3
+    red, green, blue = np.moveaxis(rgb, -1, 0)
+    is_lit = np.maximum(np.maximum(red, green), blue) > _BLACK
     if not is_lit.any():
         return is_lit
     line = np.clip(np.quantile(density[is_lit], 0.99) / 8, *_GLASS_ENDS)
