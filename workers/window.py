@@ -6,8 +6,13 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, time
 
-from smearscan.errors import SettingsError
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
 
+from smearscan.errors import SettingsError
+from smearscan.store.schema import told
+
+_TOLD = "window"
 _FORM = re.compile(r"(\d{1,2}):(\d{2})\s*[-–]\s*(\d{1,2}):(\d{2})")
 
 
@@ -25,7 +30,7 @@ class Window:
         Raises
         ------
         SettingsError
-            If it is not two times of the day.
+            If it is not two times of the day, or twice the same.
         """
         if not text:
             return cls()
@@ -35,9 +40,12 @@ class Window:
             raise SettingsError(f"{text!r} is no window of the night", remedy)
         hours = [int(part) for part in found.groups()]
         try:
-            return cls(time(hours[0], hours[1]), time(hours[2], hours[3]))
+            begins, ends = time(hours[0], hours[1]), time(hours[2], hours[3])
         except ValueError as error:
             raise SettingsError(f"{text!r} is no window of the night: {error}", remedy) from error
+        if begins == ends:  # it would never be open
+            raise SettingsError(f"{text!r} ends when it begins", f"{remedy}; for the whole day leave it out")
+        return cls(begins, ends)
 
     def is_open(self, now: datetime | None = None) -> bool:
         """Whether routine work may begin."""
@@ -47,3 +55,15 @@ class Window:
         if self.begins <= self.ends:
             return self.begins <= clock < self.ends
         return clock >= self.begins or clock < self.ends
+
+
+def tell_window(connection: Connection, text: str | None) -> None:
+    """Write down in which hours routine work is done, for who asks why it waits; of several workers the last holds."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    said = dialect.insert(told).values(name=_TOLD, value=text or "")
+    connection.execute(said.on_conflict_do_update(index_elements=["name"], set_={"value": said.excluded.value}))
+
+
+def told_window(connection: Connection) -> str:
+    """What was told last; "" where routine work is done at any hour."""
+    return connection.execute(select(told.c.value).where(told.c.name == _TOLD)).scalar() or ""

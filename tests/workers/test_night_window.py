@@ -39,7 +39,7 @@ def test_a_window_and_the_rest_of_the_day_never_overlap(now: datetime, a, b) -> 
         assert Window(a, b).is_open(now) != Window(b, a).is_open(now)
 
 
-@pytest.mark.parametrize("text", ["22", "22:00", "25:00-06:00", "22:00-06:61", "at night"])
+@pytest.mark.parametrize("text", ["22", "22:00", "25:00-06:00", "22:00-06:61", "at night", "00:00-00:00"])
 def test_what_is_no_window_is_refused_with_the_form(text: str) -> None:
     with pytest.raises(SettingsError, match="22:00-06:00"):
         Window.parse(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ from pretended_night import submit_night, take, wanting, work_through
 from smearscan.cli.main import cli
 from smearscan.errors import TransientError
 from smearscan.stages import flow
+from smearscan.store.claims import STAT
 from smearscan.store.database import Database
 from smearscan.store.location import find_location
 from smearscan.store.schema import workers
 from smearscan.store.state import State, open_state
 from workers.commands import follow, status
+from workers.window import tell_window
 
 
 @pytest.fixture
@@ -115,3 +118,16 @@ def test_it_says_on_what_the_workers_compute(state: State) -> None:
             row = {"name": name, "queues": "gpu", "version": "1", "device": device, "seen_at": 4e9, "refuses": ""}
             connection.execute(workers.insert().values(row))
     assert "3 worker processes heard of lately: 1 on NVIDIA H200, 2 on cpu" in _status(state)
+
+
+def test_routine_work_outside_of_its_hours_says_for_what_it_waits(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At noon with nothing going on, somebody would look for what is broken."""
+    submit_night(state.database, [("a", "A")])
+    submit_night(state.database, [("b", "B")], digest="e" * 64, priority=STAT)
+    now = datetime.now()
+    hours = [f"{(now + timedelta(hours=n)):%H:%M}-{(now + timedelta(hours=n + 2)):%H:%M}" for n in (1, -1)]
+    for told, n_waiting in [(hours[0], 1), (hours[1], 0), (None, 0)]:
+        state.database.run(tell_window, told)
+        assert _status(state).count(f"routine work waits for the window {told}") == n_waiting

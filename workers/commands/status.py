@@ -37,13 +37,14 @@ def command(run: str | None, is_followed: bool, state: str | None) -> None:
     while True:
         try:
             found, n_more, heard = _read(reader, run, followed)
+            closed = _closed_window(reader)
         except TransientError as error:  # a database that is away for a while ends nobody's following
             if not is_followed:
                 raise
             click.echo(f"{error}\n", err=True)
             time.sleep(_LOOK_S)
             continue
-        click.echo("\n\n".join(_lines(one) for one in found) or "no run is open; name one, or `last`")
+        click.echo("\n\n".join(_lines(one, closed) for one in found) or "no run is open; name one, or `last`")
         if n_more:
             click.echo(f"\nand {n_more} older open runs: name one to see it")
         click.echo(_worker_lines(heard))
@@ -68,7 +69,16 @@ def _read(
         return [run_status(connection, run) for run in shown], len(runs) - len(shown), workers_heard_of(connection)
 
 
-def _lines(status: RunStatus) -> str:
+def _closed_window(reader: Database) -> str:
+    """The hours of routine work, while they have not come; else ""."""
+    from workers.window import Window, told_window
+
+    with reader.transaction() as connection:
+        told = told_window(connection)
+    return "" if Window.parse(told).is_open() else told
+
+
+def _lines(status: RunStatus, closed: str = "") -> str:
     run, progress = status.run, status.progress
     what = "stat" if run.priority == 0 else "routine"
     lines = [
@@ -80,6 +90,8 @@ def _lines(status: RunStatus) -> str:
         rate = f"{status.cells_per_s:.1f} cells/s" if status.cells_per_s else "no cell judged lately"
         left = "no estimate yet" if status.seconds_left is None else f"about {_span(status.seconds_left)} left"
         lines.append(f"  {rate}; {left}")
+        if closed and run.priority != 0:
+            lines.append(f"  routine work waits for the window {closed}")
     lines += [
         f"  {stage.name:<10} ready {stage.n_ready:>6}  running {stage.n_running:>4}  done {stage.n_done:>6}"
         f"  (found made {stage.n_reused})  failed {stage.n_failed}"

@@ -31,18 +31,20 @@ def command(
     from workers.app import await_broker, make_app
     from workers.logs import set_up
     from workers.tasks import Shift, add_tasks, settle_before_fork
-    from workers.window import Window
+    from workers.window import Window, tell_window
 
     set_up(log_json)
     where = location(state)
+    hours = Window.parse(window)
     opened = open_state(where, patience_s=5.0)  # says now what is wrong with it; each process opens its own
     require_marked(opened.artefacts, opened.database)
+    opened.database.run(tell_window, window)
     opened.database.close()
     served = queues or _QUEUES
     settle_before_fork()
     app = make_app(where)
     await_broker(app)
-    add_tasks(app, Shift(where, served, lease, Window.parse(window)))
+    add_tasks(app, Shift(where, served, lease, hours))
     n = processes or (1 if served == ("gpu",) else len(os.sched_getaffinity(0)))
     arguments = ["--quiet", "worker", "-P", "prefork", "-c", str(n), "-Q", ",".join(served), "-l", "WARNING"]
     app.worker_main([*arguments, "-n", f"{name}@{platform.node()}", "--without-gossip", "--without-mingle"])
