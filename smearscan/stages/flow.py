@@ -144,8 +144,9 @@ def record_work(
 def _lock_slide(connection: Connection, claim: Claim) -> Row[Any] | None:
     if claim.slide_row is None:
         return None
-    connection.execute(update(slides).where(slides.c.id == claim.slide_row).values(n_open=slides.c.n_open))
-    return connection.execute(select(slides).where(slides.c.id == claim.slide_row)).one()
+    # Not its key: chunks that refer to it may be added meanwhile.
+    query = select(slides).where(slides.c.id == claim.slide_row).with_for_update(key_share=True)
+    return connection.execute(query).one()
 
 
 def _note(connection: Connection, claim: Claim, product: Product) -> None:

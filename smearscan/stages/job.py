@@ -110,23 +110,20 @@ def read_jobs(state: State, claims: Sequence[Claim]) -> list[Job]:
     import json
 
     jobs = []
+    wanted = (runs.c.settings, runs.c.preset, runs.c.out, slides.c.source, slides.c.stamp, patients.c.patient_id)
     with state.database.reading() as connection:
         for claim in claims:
-            run = connection.execute(
-                select(runs.c.settings, runs.c.preset, runs.c.out).where(runs.c.id == claim.run_id)
+            row = connection.execute(
+                select(*wanted)
+                .select_from(runs)
+                .outerjoin(slides, slides.c.id == claim.slide_row)
+                .outerjoin(patients, patients.c.id == claim.patient_row)
+                .where(runs.c.id == claim.run_id)
             ).one()
-            settings = _settings(json.dumps(run.settings, sort_keys=True))
-            source, stamp, patient_id = None, None, ""
-            if claim.slide_row is not None:
-                slide = connection.execute(
-                    select(slides.c.source, slides.c.stamp).where(slides.c.id == claim.slide_row)
-                ).one()
-                source, stamp = read_source(slide.source), slide.stamp
-                patient_id = source.patient_id
-            elif claim.patient_row is not None:
-                query = select(patients.c.patient_id).where(patients.c.id == claim.patient_row)
-                patient_id = connection.execute(query).scalar_one()
-            jobs.append(Job(state, claim, settings, run.preset, source, stamp, patient_id, run.out))
+            settings = _settings(json.dumps(row.settings, sort_keys=True))
+            source = read_source(row.source) if row.source is not None else None
+            patient_id = source.patient_id if source is not None else row.patient_id or ""
+            jobs.append(Job(state, claim, settings, row.preset, source, row.stamp, patient_id, row.out))
     return jobs
 
 

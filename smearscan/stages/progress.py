@@ -44,7 +44,9 @@ class RunProgress:
 
 def run_progress(connection: Connection, run_id: int) -> RunProgress:
     """Read a run's progress; some milliseconds also for ten thousand slides."""
-    state = connection.execute(select(runs.c.state).where(runs.c.id == run_id)).scalar_one()
+    of_files = chunks.c.run_id == run_id, chunks.c.status == "failed", chunks.c.stage == "export"
+    is_unwritten = select(chunks.c.id).where(*of_files).exists()
+    run = connection.execute(select(runs.c.state, is_unwritten.label("is_unwritten")).where(runs.c.id == run_id)).one()
     of_run = select(slides.c.state, func.count(), func.sum(slides.c.n_cells)).where(slides.c.run_id == run_id)
     by_state = {row[0]: (row[1], int(row[2] or 0)) for row in connection.execute(of_run.group_by(slides.c.state))}
     n_slides = sum(n for n, _ in by_state.values())
@@ -52,11 +54,8 @@ def run_progress(connection: Connection, run_id: int) -> RunProgress:
     patient_states = select(patients.c.state, func.count()).where(patients.c.run_id == run_id)
     reported = {row[0]: int(row[1]) for row in connection.execute(patient_states.group_by(patients.c.state))}
     begun = _begun(connection, run_id)
-    unwritten = select(chunks.c.id).where(
-        chunks.c.run_id == run_id, chunks.c.status == "failed", chunks.c.stage == "export"
-    )
     return RunProgress(
-        state=state,
+        state=run.state,
         n_slides=n_slides,
         n_done=n_done,
         n_failed=n_failed,
@@ -64,7 +63,7 @@ def run_progress(connection: Connection, run_id: int) -> RunProgress:
         n_patients=sum(reported.values()),
         n_reported=reported.get("done", 0),
         n_pageless=reported.get("failed", 0),
-        is_unwritten=connection.execute(unwritten).first() is not None,
+        is_unwritten=run.is_unwritten,
         fraction=(n_done + n_failed + begun) / max(1, n_slides),
     )
 

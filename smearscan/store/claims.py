@@ -7,7 +7,7 @@ changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,11 +80,14 @@ def claim(connection: Connection, wanted: Wanted) -> list[Claim]:
     """Lease the most urgent work; empty where there is none for this worker now."""
     time = now(connection)
     open_runs = _open_runs(connection, wanted)
-    first = _first(connection, open_runs, wanted, time, is_pooled=None)
+    left_alone = set(foreign(connection, wanted.run_ids, wanted.runtimes))
+    may_be_done = _may_be_done(connection, open_runs, left_alone, wanted, time)
+    first = _first(connection, wanted, may_be_done)
     if first is not None and first.pool:
-        pool = _pool(connection, first, [run.id for run in open_runs], time, wanted)
+        run_ids = [run.id for run in open_runs if (run.id, first.queue) not in left_alone]
+        pool = _pool(connection, first, run_ids, time, wanted)
         if not _is_worth_it(connection, pool, first, open_runs, wanted, time):
-            other = _first(connection, open_runs, wanted, time, is_pooled=False)
+            other = _first(connection, wanted, may_be_done & (chunks.c.pool == ""))
             pool = [other] if other is not None else _after_waiting(connection, pool, open_runs, wanted, time)
         return _lease_all(connection, pool, wanted, time)
     return [] if first is None else _lease_all(connection, [first], wanted, time)
@@ -113,13 +116,8 @@ def _ordered(wanted: Wanted) -> Select[Any]:
     return query if wanted.takes_routine else query.where(runs.c.priority == STAT)
 
 
-def _first(
-    connection: Connection, open_runs: Sequence[Row[Any]], wanted: Wanted, time: float, is_pooled: bool | None
-) -> Row[Any] | None:
-    """The most urgent chunk, of any stage or of those that are (not) pooled."""
-    may_be_done = _may_be_done(connection, open_runs, wanted, time)
-    if is_pooled is not None:
-        may_be_done &= (chunks.c.pool != "") == is_pooled
+def _first(connection: Connection, wanted: Wanted, may_be_done: ColumnElement[bool]) -> Row[Any] | None:
+    """The most urgent chunk of those that may be done."""
     # No EXISTS: PostgreSQL makes a join of that, and looks at every chunk for every run where it has no statistics yet.
     any_of_run = select(chunks.c.id).where(chunks.c.run_id == runs.c.id, may_be_done).limit(1)
     with_work = _ordered(wanted).where(any_of_run.scalar_subquery().is_not(None))
@@ -136,11 +134,15 @@ def _first(
 
 
 def _may_be_done(
-    connection: Connection, open_runs: Sequence[Row[Any]], wanted: Wanted, time: float
+    connection: Connection,
+    open_runs: Sequence[Row[Any]],
+    left_alone: Collection[tuple[int, str]],
+    wanted: Wanted,
+    time: float,
 ) -> ColumnElement[bool]:
     """Whether a chunk, joined to its run, is ready and for this worker."""
     condition = (chunks.c.status == "ready") & chunks.c.queue.in_(wanted.queues) & (chunks.c.ready_at <= time)
-    if left_alone := foreign(connection, wanted.run_ids, wanted.runtimes):
+    if left_alone:
         condition &= tuple_(chunks.c.run_id, chunks.c.queue).not_in(list(left_alone))
     pending = _pending(connection, open_runs)
     for priority in {run.priority for run in open_runs}:
@@ -165,8 +167,6 @@ def _pool(
     connection: Connection, first: Row[Any], run_ids: Sequence[int], time: float, wanted: Wanted
 ) -> list[Row[Any]]:
     """Chunks that the same networks judge, of any slide and patient, until there are enough items."""
-    left_alone = foreign(connection, run_ids, wanted.runtimes)
-    run_ids = [run_id for run_id in run_ids if (run_id, first.queue) not in left_alone]
     query = (
         select(chunks)
         .where(chunks.c.status == "ready", chunks.c.pool == first.pool, chunks.c.run_id.in_(run_ids))

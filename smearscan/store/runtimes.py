@@ -18,12 +18,14 @@ def bind(connection: Connection, run_id: int, queue: str, runtime: str) -> bool:
     bool
         False if somebody had, and it is something else.
     """
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    mine = dialect.insert(runtimes).values(run_id=run_id, queue=queue, runtime=runtime)
-    connection.execute(mine.on_conflict_do_nothing())
-    # Two at the same moment: the second waits here until the first has committed, and reads what that one said.
     said = select(runtimes.c.runtime).where(runtimes.c.run_id == run_id, runtimes.c.queue == queue)
-    return bool(connection.execute(said).scalar_one() == runtime)
+    if (there := connection.execute(said).scalar_one_or_none()) is None:
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        mine = dialect.insert(runtimes).values(run_id=run_id, queue=queue, runtime=runtime)
+        # Two at the same moment: the second waits here until the first has committed, and reads what that one said.
+        connection.execute(mine.on_conflict_do_nothing())
+        there = connection.execute(said).scalar_one()
+    return bool(there == runtime)
 
 
 def foreign(connection: Connection, run_ids: Collection[int], mine: Mapping[str, str]) -> dict[tuple[int, str], str]:
