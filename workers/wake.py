@@ -50,9 +50,9 @@ def wake(app: Celery, state: State, at_most: int = _MOST_WAITING) -> int:
                     app.send_task(SERVE, args=[queue], queue=queue, connection=broker)
                     n_sent += 1
     except (OperationalError, OSError) as error:
-        log.warning("the broker is away (%s); work waits until it is back", error)
+        log.warning("the broker is away (%s): start `smearscan up`, or Redis; work waits until it is back", error)
     except _redis_error() as error:
-        log.warning("the broker is away (%s); work waits until it is back", error)
+        log.warning("the broker is away (%s): start `smearscan up`, or Redis; work waits until it is back", error)
     return n_sent
 
 

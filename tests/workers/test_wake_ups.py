@@ -67,4 +67,4 @@ def test_a_broker_that_is_away_is_said_and_ends_nothing(night: State, caplog: py
     hand_in(night, new_run(["a"]))
     away = replace(night, location=replace(night.location, broker="redis://127.0.0.1:1/0"))
     assert wake(make_app(away.location), away) == 0
-    assert "the broker is away" in caplog.text and "work waits until it is back" in caplog.text
+    assert "the broker is away" in caplog.text and "start `smearscan up`, or Redis" in caplog.text
