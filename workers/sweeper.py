@@ -55,10 +55,22 @@ def run_sweeper(location: Location, sweeping: Sweeping, over: threading.Event | 
     over = over or _until_signal()
     app, state = make_app(location), open_state(location, patience_s=5.0)
     state.database.run(tell_retention, sweeping.retention)
+    # In a thread of its own: a walk over millions of artefacts takes minutes, in which lost work must not wait.
+    tidying = threading.Thread(target=_tidy, args=(state, sweeping, over), daemon=True, name="tidying")
+    tidying.start()
+    while not over.wait(sweeping.every_s):
+        if not tidying.is_alive():  # it wrote down why; whoever keeps this process alive starts both again
+            raise RuntimeError("nobody removes old artefacts any more")
+        try:
+            sweep_once(app, state, sweeping.most_losses)
+        except TransientError as error:
+            log.warning("%s", error)
+
+
+def _tidy(state: State, sweeping: Sweeping, over: threading.Event) -> None:
     tidied = made_room = time.monotonic()
     while not over.wait(sweeping.every_s):
         try:
-            sweep_once(app, state, sweeping.most_losses)
             if time.monotonic() - tidied > sweeping.tidy_every_s:
                 tidied = time.monotonic()
                 remove_old(state, sweeping.retention)
@@ -66,7 +78,7 @@ def run_sweeper(location: Location, sweeping: Sweeping, over: threading.Event | 
                 made_room = time.monotonic()
                 make_room(state)
         except TransientError as error:
-            log.warning("%s", error)
+            log.warning("old artefacts were not removed: %s", error)
 
 
 def sweep_once(app: Celery, state: State, most_losses: int) -> None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import redis as redis_library
-from pretended_night import hand_in, new_run, open_night
+from pretended_night import hand_in, new_run, open_night, take, wanting
 from servers import Redis
 
+from smearscan.store.schema import chunks
 from smearscan.store.state import State
+from workers import sweeper
 from workers.app import make_app
-from workers.sweeper import sweep_once
+from workers.sweeper import Sweeping, sweep_once
 from workers.wake import FEW, wake
 
 
@@ -68,3 +72,44 @@ def test_a_broker_that_is_away_is_said_and_ends_nothing(night: State, caplog: py
     away = replace(night, location=replace(night.location, broker="redis://127.0.0.1:1/0"))
     assert wake(make_app(away.location), away) == 0
     assert "the broker is away" in caplog.text and "start `smearscan up`, or Redis" in caplog.text
+
+
+def test_a_long_look_for_old_artefacts_keeps_no_lost_work_waiting(
+    night: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Millions of them take minutes to walk over."""
+    walking, over = threading.Event(), threading.Event()
+
+    def walk(*_: object) -> None:
+        walking.set()
+        over.wait(60)
+
+    monkeypatch.setattr(sweeper, "remove_old", walk)
+    (run,) = hand_in(night, new_run(["a"]))
+    sweeping = Sweeping(every_s=0.05, tidy_every_s=0.0)
+    thread = threading.Thread(target=sweeper.run_sweeper, args=(night.location, sweeping, over))
+    thread.start()
+    try:
+        assert walking.wait(30)
+        (held,) = take(night.database, wanting(run))
+        with night.database.transaction() as connection:
+            connection.execute(chunks.update().where(chunks.c.id == held.id).values(lease_until=1.0))
+        end = time.monotonic() + 30
+        while not take(night.database, wanting(run)):
+            assert time.monotonic() < end, "it was not given back"
+            time.sleep(0.05)
+    finally:
+        over.set()
+        thread.join(30)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_sweeper_that_cannot_tidy_any_more_ends_to_be_started_again(
+    night: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(sweeper, "remove_old", fail)
+    with pytest.raises(RuntimeError, match="nobody removes old artefacts"):
+        sweeper.run_sweeper(night.location, Sweeping(every_s=0.05, tidy_every_s=0.0), threading.Event())
