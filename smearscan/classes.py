@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -66,3 +67,19 @@ LOOK_LIKE_BLASTS = frozenset({CellClass.BASOPHIL, CellClass.ERYTHROBLAST})
 
 #: Listed beside the differential with their counts, never in the denominator.
 NOT_COUNTED = frozenset(CellClass) - COUNTED
+
+#: What labelled sets call blasts, lower case without signs.
+BLAST_NAMES = frozenset(
+    {"blast", "blasts", "lymphoblast", "all", "leukemia", "leukaemia", "malignant", "cancer", "leukocyteblast", "1"}
+)
+
+
+def blast_column(names: Sequence[str]) -> int | None:
+    """Place of the one class that is the blasts, whatever it is called; None where there is none, or several."""
+    columns = [i for i, name in enumerate(names) if "".join(c for c in name.casefold() if c.isalnum()) in BLAST_NAMES]
+    return columns[0] if len(columns) == 1 else None
+
+
+def blasts_last(names: Sequence[str]) -> tuple[str, ...]:
+    """Two classes with that of the blasts last, where figures look for the positive one; any others as they are."""
+    return tuple(reversed(names)) if len(names) == 2 and blast_column(names) == 0 else tuple(names)

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from smearscan.classes import CellClass, blast_column
 from smearscan.cut_cells import distinct_inputs, network_pictures, picture_key
 from smearscan.errors import SettingsError
 from smearscan.models import Package, infer, load_package
@@ -18,9 +19,6 @@ from smearscan.records import CellMask, Crop
 from smearscan.settings import ClassifySettings
 from smearscan.stain import Normaliser
 from smearscan.verdict import Verdict, decide
-
-#: Column of the class that the blast packages are about.
-BLAST = "blast"
 
 
 class Judge:
@@ -91,12 +89,12 @@ class Judge:
         if not areas_um2:
             return []
         types = self._infer(self._cell_type, pictures)
-        members = np.stack([self._infer(package, pictures) for package in self._blasts])
-        blast = self._pool.probability(members[..., self._blast_column], areas_um2)
-        spread = disagreement(members)[:, self._blast_column]
+        members = np.stack([self._infer(package, pictures)[:, _blasts_of(package)] for package in self._blasts])
+        blast = self._pool.probability(members, areas_um2)
+        spread = disagreement(members[..., None])[:, 0]
         card, lead = self._cell_type.card, self._blasts[0].card
         return [
-            decide(row, card.classes, float(b), float(s), card.thresholds["unidentified"], lead.thresholds[BLAST])
+            decide(row, card.classes, float(b), float(s), card.thresholds["unidentified"], lead.thresholds["blast"])
             for row, b, s in zip(types, blast, spread, strict=True)
         ]
 
@@ -106,15 +104,29 @@ class Judge:
         """Where the lead member of the blast ensemble looked: (S, S) float32 0 to 1 over its window, one a crop."""
         lead = self._lead  # as it was loaded: gradients pass through it
         (images,) = network_pictures([lead.card.input], crops, masks, normaliser).values()
-        return list(grad_cam(lead, images, lead.card.classes.index(BLAST)))
+        return list(grad_cam(lead, images, _blasts_of(lead)))
 
     @staticmethod
     def _infer(package: Package, pictures: Mapping[str, np.ndarray]) -> np.ndarray:
         return infer(package, pictures[picture_key(package.card.input)])
 
-    @property
-    def _blast_column(self) -> int:
-        return self._blasts[0].card.classes.index(BLAST)
+
+def _blasts_of(package: Package) -> int:
+    """Column of the class that is the blasts, which each member may call and place as its own set did."""
+    column = blast_column(package.card.classes)
+    if column is None:
+        raise SettingsError(
+            f"package {package.name!r} has no class of blasts among {', '.join(package.card.classes)}", "choose another"
+        )
+    return column
+
+
+def _must_say(package: Package, threshold: str) -> None:
+    if threshold not in package.card.thresholds:
+        raise SettingsError(
+            f"the card of {package.name!r} does not say from which probability a cell is called {threshold}",
+            f"write {threshold} = 0.5, or what was measured, under [thresholds]",
+        )
 
 
 @lru_cache(maxsize=2)
@@ -126,12 +138,20 @@ def load_judge(settings: ClassifySettings) -> Judge:
     WeightsError
         If a package is absent or altered.
     SettingsError
-        If the ensemble's members and weights do not fit.
+        If the ensemble's members and weights do not fit, or a package is not what it is chosen for.
     """
-    blasts = [load_package(name) for name in settings.blast]
-    if len({package.card.classes for package in blasts}) != 1 or BLAST not in blasts[0].card.classes:
-        raise SettingsError(f"packages {', '.join(settings.blast)} do not share a class 'blast'", "choose others")
-    return Judge(load_package(settings.cell_type), blasts, make_pool(settings))
+    pool = make_pool(settings)
+    cell_type, blasts = load_package(settings.cell_type), [load_package(name) for name in settings.blast]
+    for package in (cell_type, *blasts):
+        if package.card.input.takes != "cell":
+            raise SettingsError(f"package {package.name!r} judges whole images, not cells", "choose another")
+    for package in blasts:
+        _blasts_of(package)
+    if strange := ", ".join(sorted(set(cell_type.card.classes) - set(CellClass))):
+        raise SettingsError(f"package {cell_type.name!r} names no cells we know: {strange}", "choose another")
+    _must_say(blasts[0], CellClass.BLAST)
+    _must_say(cell_type, CellClass.UNIDENTIFIED)
+    return Judge(cell_type, blasts, pool)
 
 
 def make_pool(settings: ClassifySettings) -> BlastPool:

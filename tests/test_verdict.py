@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smearscan.classes import LOOK_LIKE_BLASTS, MONONUCLEAR, NOT_COUNTED, CellClass
+from smearscan.cut_cells import picture_key
+from smearscan.errors import SettingsError
+from smearscan.judge import Judge, load_judge
+from smearscan.models import InputCard, ModelCard, Package, create_model, save_package
+from smearscan.models.blast_pool import BlastPool
+from smearscan.models.size_evidence import SizeEvidence
+from smearscan.settings import ClassifySettings
 from smearscan.verdict import decide
 
 CLASSES = tuple(c.value for c in CellClass if c not in (CellClass.BLAST, CellClass.UNIDENTIFIED))
@@ -44,3 +54,58 @@ def test_what_looks_like_a_blast_stays_outside_the_stratum_unless_called() -> No
     """The classes are no mononuclear ones: a smear of basophils does not widen the stratum that is judged."""
     assert not LOOK_LIKE_BLASTS & MONONUCLEAR
     assert CellClass.ERYTHROBLAST in NOT_COUNTED
+
+
+SHOWN = InputCard(window_um=29.0, um_per_px=0.9, side_px=32, background="black")
+
+
+def tiny(*classes: str, **thresholds: float) -> Package:
+    """A network of random weights, the same for the same number of classes."""
+    options = {"widths": [4], "head": "gap", "hidden": 4}
+    torch.manual_seed(0)
+    model = create_model("cnn_cbam", len(classes), **options).eval().requires_grad_(False)
+    card = ModelCard(
+        name="tiny",
+        summary="",
+        network="cnn_cbam",
+        options=options,
+        classes=classes,
+        input=SHOWN,
+        thresholds=thresholds,
+    )
+    return Package(model, card)
+
+
+def test_members_call_and_place_their_blasts_as_their_own_sets_did() -> None:
+    first, second = tiny("other", "blast", blast=0.5), tiny("all", "hem")
+    for value in (second.model.fc6.weight, second.model.fc6.bias):
+        value.copy_(value.flip(0))  # the same answers, columns the other way round
+    pool = BlastPool((0.5, 0.5), SizeEvidence(0.0, 12.0, 1.2, 1.0))
+    judge = Judge(tiny("lymphocyte", "neutrophil", unidentified=0.4), (first, second), pool)
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    verdicts = judge.verdicts({picture_key(SHOWN): images}, [50.0] * 3)
+    alone = Judge(judge._cell_type, (first,), BlastPool((1.0,), pool.size)).verdicts(
+        {picture_key(SHOWN): images}, [50.0] * 3
+    )
+    assert [v.blast_probability for v in verdicts] == pytest.approx([v.blast_probability for v in alone], abs=1e-6)
+    assert max(v.spread for v in verdicts) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("chosen", "why"),
+    [
+        ({"blast": ("subtype",)}, "subtype.*whole images"),
+        ({"blast": ("celltype",)}, "celltype.*no class of blasts"),
+        ({"blast": ("blast",), "cell_type": "blast"}, "no cells we know: other"),
+    ],
+)
+def test_a_package_that_is_not_what_it_is_chosen_for_is_refused_by_name(chosen: dict[str, object], why: str) -> None:
+    with pytest.raises(SettingsError, match=why):
+        load_judge(ClassifySettings.model_validate({"blast_weights": (1.0,), "blast_home": "", **chosen}))
+
+
+def test_a_lead_member_whose_card_draws_no_line_is_refused_by_name(tmp_path: Path) -> None:
+    package = tiny("other", "blast")
+    path, _ = save_package(package.model, package.card, folder=tmp_path)
+    with pytest.raises(SettingsError, match=r"tiny.*thresholds"):
+        load_judge(ClassifySettings(blast=(str(path),), blast_weights=(1.0,), blast_home=""))

@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from smearscan.classes import blasts_last
 from smearscan.datasets.files import SUFFIXES, check_folder, images_below, natural_key
 from smearscan.datasets.layouts import Layout, plain_name
 from smearscan.datasets.samples import Sample, SampleSet
@@ -30,7 +31,7 @@ def load_class_folders(layout: Layout, root: Path) -> SampleSet:
     """
     base, folders = _find(layout, root)
     images = {folder: images_below(folder) for folder in folders}
-    classes = layout.classes or tuple(folder.name for folder in folders)
+    classes = layout.classes or blasts_last([folder.name for folder in folders])
     class_of = {folder: _class_of(layout, folder) or folder.name for folder in folders}
     n_images = Counter(dict.fromkeys(classes, 0))
     for folder, paths in images.items():

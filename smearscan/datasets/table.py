@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from smearscan.classes import blasts_last
 from smearscan.datasets.files import natural_key
 from smearscan.datasets.samples import Sample, SampleSet
 from smearscan.errors import DatasetError
@@ -31,7 +32,7 @@ def load_csv(path: Path) -> SampleSet:
         if sample.path in seen:
             raise DatasetError(f"{path}: {sample.path} is listed twice", "remove one of its lines")
         seen.add(sample.path)
-    classes = tuple(sorted({sample.label for sample in samples} - {""}, key=natural_key))
+    classes = blasts_last(sorted({sample.label for sample in samples} - {""}, key=natural_key))
     if len(classes) < 2:
         raise DatasetError(f"{path}: fewer than two classes: {', '.join(classes) or 'none'}", "fill the column label")
     notes = () if has_subjects else ("no subjects: blocks of 50 lines stand in",)

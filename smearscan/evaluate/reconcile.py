@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smearscan.classes import CellClass
+from smearscan.classes import BLAST_NAMES, CellClass
 from smearscan.errors import SettingsError
 from smearscan.models.ensemble import merge_classes
 
@@ -26,8 +26,7 @@ _CELL_NAMES: dict[str, CellClass] = {
     "pmb": CellClass.IMMATURE_GRANULOCYTE, "pmo": CellClass.IMMATURE_GRANULOCYTE,
 }  # fmt: skip
 _GRADES = {"early": "early", "earlypreb": "early", "pre": "pre", "preb": "pre", "pro": "pro", "prob": "pro"}
-_BLASTS = frozenset({"blast", "blasts", "lymphoblast", "all", "leukemia", "leukaemia", "malignant", "cancer",
-                     "leukocyteblast", "1"}) | frozenset(_GRADES)  # fmt: skip
+_BLASTS = BLAST_NAMES | frozenset(_GRADES)
 _OTHERS = frozenset({"other", "others", "hem", "benign", "normal", "healthy", "nonblast", "0"})
 
 _Meaning = Callable[[str], str]

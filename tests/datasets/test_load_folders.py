@@ -79,6 +79,13 @@ def test_an_empty_class_folder_is_named(tmp_path: Path) -> None:
         load_set("folder", tmp_path)
 
 
+def test_of_two_classes_the_blasts_stand_last_whatever_they_are_called(tmp_path: Path) -> None:
+    class_folders(tmp_path / "two", {"Leukaemia": ["1.png"], "normal": ["1.png"]})
+    class_folders(tmp_path / "three", {"blast": ["1.png"], "normal": ["1.png"], "smudge": ["1.png"]})
+    assert load_set("folder", tmp_path / "two").classes == ("normal", "Leukaemia")
+    assert load_set("folder", tmp_path / "three").classes == ("blast", "normal", "smudge")
+
+
 def test_what_is_no_class_is_left_out_and_told(tmp_path: Path) -> None:
     grades(tmp_path, 2)
     save(tmp_path / "masks" / "1.png", 1)

@@ -95,7 +95,7 @@ def _written(name: str, out: Path) -> None:
             assert names >= {"log.csv", "curves.png", "checkpoint.pt"}
         card = load_package(str(folder / f"{name}.toml")).card
         assert card.training["paper"] == recipe.paper
-        assert bool(card.validation.groups) == (recipe.set == "cnmc")
+        assert bool(card.validation.groups) == bool(card.thresholds) == (recipe.set == "cnmc")
     with (out / "predictions.csv").open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert rows and all(row["predicted"] for row in rows)

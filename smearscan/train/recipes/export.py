@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from smearscan.classes import blast_column
 from smearscan.datasets.samples import SampleSet
 from smearscan.models.calibrate import fit_temperature
 from smearscan.models.cards import GroupCard, InputCard, ModelCard, ValidationCard
@@ -22,8 +23,8 @@ from smearscan.train.recipes.division import Division
 from smearscan.train.recipes.images import row_picture
 from smearscan.train.recipes.recipe import Recipe
 
-#: Classes that are blasts, in the sets whose images are single cells.
-_BLASTS = frozenset({"all", "blast"})
+#: Where a cell is called, and so what validation is counted at: the likelier of two classes.
+_BLAST_FROM = 0.5
 _TITLES = {"cnmc": "C-NMC 2019", "taleqani": "Taleqani, Ghaderzadeh et al. 2022", "pbc": "PBC, Acevedo et al. 2020"}
 #: Images that are read at a time: all of a large set would not fit into memory.
 _AT_A_TIME = 256
@@ -82,6 +83,7 @@ def export(
     card = card.model_copy(
         update={
             "temperature": fit_temperature(raw, labels),
+            "thresholds": {"blast": _BLAST_FROM} if counts else {},
             "validation": ValidationCard(groups=counts, note=note if counts else ""),
         }
     )
@@ -120,13 +122,13 @@ def validation_counts(
 
     Empty where the set's classes are not blasts and others.
     """
-    columns = [i for i, name in enumerate(classes) if name in _BLASTS]
-    if len(columns) != 1 or len(classes) != 2:
+    column = blast_column(classes)
+    if column is None or len(classes) != 2:
         return ()
-    called = raw.argmax(1) == columns[0]
+    called = raw.argmax(1) == column
     groups: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for row, label, is_called in zip(division.validation, labels, called, strict=True):
-        at = 0 if label == columns[0] else 2
+        at = 0 if label == column else 2
         groups[row.sample.subject][at] += 1
         groups[row.sample.subject][at + 1] += int(is_called)
     return tuple(
