@@ -35,7 +35,10 @@ def usable_gpus() -> list[dict[str, str]]:
     Asked in a process of its own: whoever asks goes on to fork, and shall hold no CUDA context.
     """
     try:
-        asked = subprocess.run([sys.executable, "-c", _TRY], capture_output=True, text=True, timeout=_PATIENCE_S)
+        asked = subprocess.run(
+            [sys.executable, "-c", _TRY], capture_output=True, text=True, timeout=_PATIENCE_S,
+            env={**os.environ, **_order()},
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
         log.error("the GPUs' driver does not answer: the networks run on the processor")
         return []
@@ -57,8 +60,15 @@ def _seeing(place: int) -> dict[str, str]:
     visible = os.environ.get(_VISIBLE)
     if visible is not None:  # numbers or names of some of them, in an order of their own
         return {_VISIBLE: visible.split(",")[place].strip()}
-    # In the order of the driver's tools, so that a number means the same GPU in the metrics and on the machine.
-    return {_VISIBLE: str(place), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    return {_VISIBLE: str(place), **_order()}
+
+
+def _order() -> dict[str, str]:
+    """How GPUs are counted: as the driver's tools do, so that a number means the same GPU in the metrics.
+
+    Where some were chosen by number, who chose them counted as their environment says.
+    """
+    return {} if _VISIBLE in os.environ else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 
 
 def _complaints(text: str) -> list[str]:

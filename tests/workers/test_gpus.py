@@ -31,7 +31,9 @@ from workers.surroundings import Gpu, gpus
 
 #: A library that sees so many GPUs; on some of them nothing can be computed.
 _PRETENDED = """
+import os
 from types import SimpleNamespace as _S
+assert "CUDA_VISIBLE_DEVICES" in os.environ or os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID", "as processes count them"
 _N, _BROKEN = {n}, {broken}
 def ones(*shape, device):
     if device in _BROKEN:
