@@ -80,8 +80,9 @@ def make_splits(sample_set: SampleSet, protocol: str, *, seed: int = 0, alike: A
     for split in splits:
         for side in ("train", "validation", "test"):
             if protocol != "all" and not getattr(split, side):
+                what = "validate" if side == "validation" else side
                 raise DatasetError(
-                    f"{sample_set.root}: {protocol}, {split.name}: nothing to {side} on", "give more images"
+                    f"{sample_set.root}: {protocol}, {split.name}: nothing to {what} on", "give more images"
                 )
     return tuple(replace(split, protocol=protocol) for split in splits)
 

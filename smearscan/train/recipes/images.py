@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from smearscan.datasets.files import read_sample
 from smearscan.datasets.samples import SampleSet
+from smearscan.errors import UnreadableSlideError
 from smearscan.models.cards import InputCard
 from smearscan.models.whole_image import whole_image
 from smearscan.train.recipes.balance import Row, copied
@@ -75,7 +77,29 @@ def _triple(values: np.ndarray) -> tuple[float, float, float]:
     return (r, g, b)
 
 
-class TrainingImages(Dataset[tuple[Tensor, int]]):
+#: An image and its class, or why there is none: an error that crosses a process' border becomes its traceback's text.
+Item = tuple[Tensor, int] | UnreadableSlideError
+
+
+def batches(images: Dataset[Item], n_workers: int, **given: Any) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images (N, 3, S, S) and classes (N,), batch by batch, as DataLoader is told in `given`.
+
+    Raises
+    ------
+    UnreadableSlideError
+        In its own words, whichever process met it.
+    """
+    for batch in DataLoader(images, num_workers=n_workers, collate_fn=_collated, **given):
+        if isinstance(batch, UnreadableSlideError):
+            raise batch
+        yield batch
+
+
+def _collated(items: list[Item]) -> Any:
+    return next((item for item in items if isinstance(item, UnreadableSlideError)), None) or default_collate(items)
+
+
+class TrainingImages(Dataset[Item]):
     """Training images by (epoch, place in the epoch, row): the same changes whoever asks, and in whatever order."""
 
     def __init__(self, sample_set: SampleSet, rows: Sequence[Row], card: InputCard, recipe: Recipe) -> None:
@@ -88,16 +112,19 @@ class TrainingImages(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, key: tuple[int, int, int]) -> tuple[Tensor, int]:
+    def __getitem__(self, key: tuple[int, int, int]) -> Item:
         epoch, place, number = key
-        rgb = row_picture(self._set, self._rows[number], self._card)
+        try:
+            rgb = row_picture(self._set, self._rows[number], self._card)
+        except UnreadableSlideError as error:
+            return error
         x = torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))
         with torch_seed(self._seed, IMAGE, epoch, place):
             changed = self._late(standardised(self._early(x), self._card))
         return changed, self._labels[number]
 
 
-class PlainImages(Dataset[tuple[Tensor, int]]):
+class PlainImages(Dataset[Item]):
     """Images as they are, for validation; label -1 where there is none."""
 
     def __init__(self, sample_set: SampleSet, rows: Sequence[Row], card: InputCard) -> None:
@@ -107,6 +134,9 @@ class PlainImages(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, number: int) -> tuple[Tensor, int]:
-        rgb = row_picture(self._set, self._rows[number], self._card)
+    def __getitem__(self, number: int) -> Item:
+        try:
+            rgb = row_picture(self._set, self._rows[number], self._card)
+        except UnreadableSlideError as error:
+            return error
         return standardised(rgb, self._card), self._labels[number]

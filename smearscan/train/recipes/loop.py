@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import DataLoader
 
 from smearscan.datasets.samples import SampleSet
 from smearscan.errors import SettingsError, TrainingError, UnreadableSlideError
@@ -25,7 +24,7 @@ from smearscan.models.cards import InputCard
 from smearscan.train.recipes.balance import Row
 from smearscan.train.recipes.checkpoint import State, load_checkpoint, save_checkpoint
 from smearscan.train.recipes.history import write_history
-from smearscan.train.recipes.images import PlainImages, TrainingImages
+from smearscan.train.recipes.images import PlainImages, TrainingImages, batches
 from smearscan.train.recipes.looks import batch_changes
 from smearscan.train.recipes.losses import recipe_loss
 from smearscan.train.recipes.optimisers import make_optimiser
@@ -160,14 +159,13 @@ class Trainer:
 
     def _epoch(self, stop: Stop) -> None:
         state, recipe = self.state, self._task.recipe
-        batches = self._batches(self._key())
         self._train_mode()
-        loader = DataLoader(self._images, batch_sampler=batches[state.batch :], num_workers=self._task.n_workers)
-        for images, labels in loader:
-            self._schedule.before_step(state.epoch * len(batches) + state.batch)
+        drawn = self._batches(self._key())
+        for images, labels in batches(self._images, self._task.n_workers, batch_sampler=drawn[state.batch :]):
+            self._schedule.before_step(state.epoch * len(drawn) + state.batch)
             self._step(images, labels)
             state.batch += 1
-            done, total = state.epoch * len(batches) + state.batch, self._n_epochs * len(batches)
+            done, total = state.epoch * len(drawn) + state.batch, self._n_epochs * len(drawn)
             self._report(done, total, f"epoch {state.epoch + 1}, loss {state.loss_sum / max(1, state.n_seen):.4f}")
             if self._place.any_has(stop.asked):
                 self._save()
@@ -271,10 +269,8 @@ class Trainer:
         """Mean cross entropy and accuracy of the validation images."""
         task, loss, right, n = self._task, 0.0, 0, 0
         self._model.eval()
-        loader = DataLoader(
-            PlainImages(task.sample_set, task.validation, self.card), task.recipe.batch, num_workers=task.n_workers
-        )
-        for images, labels in loader:
+        shown = PlainImages(task.sample_set, task.validation, self.card)
+        for images, labels in batches(shown, task.n_workers, batch_size=task.recipe.batch):
             images = images.to(self._place.device, memory_format=torch.channels_last)
             with self._place.autocast():
                 logits = self._model(images)
