@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from pretended_night import open_night, submit_night, take, wanting
 from sqlalchemy import select
 
 from smearscan.errors import TransientError
+from smearscan.local import start_process
+from smearscan.models import infer, load_package
+from smearscan.models.fused import for_inference
 from smearscan.stages import execute
 from smearscan.stages.device import DeviceFullError, DeviceLostError, device_trouble
 from smearscan.stages.execute import Worker
@@ -33,7 +37,7 @@ from workers.surroundings import Gpu, gpus
 _PRETENDED = """
 import os
 from types import SimpleNamespace as _S
-assert "CUDA_VISIBLE_DEVICES" in os.environ or os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID", "as processes count them"
+assert "CUDA_VISIBLE_DEVICES" in os.environ or os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
 _N, _BROKEN = {n}, {broken}
 def ones(*shape, device):
     if device in _BROKEN:
@@ -215,3 +219,16 @@ def test_a_gpu_that_does_not_say_how_busy_it_is_still_tells_its_memory(monkeypat
     }.items():
         monkeypatch.setattr(pynvml, name, answer)
     assert gpus() == [Gpu("0", None, 1, 2)]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: what is told of one is pretended")
+def test_on_a_gpu_an_answer_does_not_depend_on_who_is_judged_with_whom() -> None:
+    """Pools are filled as work comes: another night must give the same bytes."""
+    start_process()
+    package = for_inference(load_package("blast"))
+    side = package.card.input.side_px
+    images = np.random.default_rng(0).integers(0, 256, (70, side, side, 3), np.uint8)
+    order = np.random.default_rng(1).permutation(len(images))
+    together = infer(package, images, device="cuda")
+    np.testing.assert_array_equal(infer(package, images[order], device="cuda"), together[order])
+    np.testing.assert_array_equal(infer(package, images[5:6], device="cuda"), together[5:6])
