@@ -128,7 +128,9 @@ class Worker:
         for held, product in zip(claims, products, strict=True):
             self.state.database.run(flow.complete, held, product)
         n_slots = sum(product.n_slots for product in products)
-        self.state.database.run(flow.record_work, claims, self.wanted.worker, seconds, n_slots, DONE)
+        # Cells that were found judged took no place in a batch and no time.
+        made = [replace(held, n_items=0) if p.is_reused else held for held, p in zip(claims, products, strict=True)]
+        self.state.database.run(flow.record_work, made, self.wanted.worker, seconds, n_slots, DONE)
 
     def _put_back(self, claims: Sequence[Claim], error: Exception, trouble: str, is_failure: bool) -> None:
         outcome = type(error).__name__[:32]

@@ -15,7 +15,7 @@ from types import ModuleType
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import InterfaceError
 
 from smearscan import __version__
@@ -36,7 +36,7 @@ from smearscan.store.artefacts import artefact_key
 from smearscan.store.claims import Wanted
 from smearscan.store.location import find_location
 from smearscan.store.runs import cancel, retry
-from smearscan.store.schema import chunks, patients, runs, slides
+from smearscan.store.schema import chunks, patients, runs, slides, work
 from smearscan.store.state import State, open_state
 from smearscan.store.submit import submit
 from smearscan.store.sweep import worker_name
@@ -108,6 +108,18 @@ def test_another_detector_score_remakes_from_the_search_on(state: State, smear: 
 def test_a_renamed_patient_remakes_the_record_and_no_pixel(state: State, smear: Path) -> None:
     run = _screen(state, gather([smear], patient="somebody"), Settings())
     assert not _made(state, run) & {"survey", "search", "crop", "classify"}
+
+
+def test_what_was_found_made_counts_as_no_cell_judged(state: State, smear: Path) -> None:
+    """Else the networks' batches would seem fuller than full, and a night faster than it can be."""
+    runs_of = {1: True, _screen(state, gather([smear], patient="somebody else"), Settings()): False}
+    for run, is_judged in runs_of.items():
+        with state.database.transaction() as connection:
+            judged = select(func.sum(work.c.n_items), func.sum(work.c.n_slots), func.sum(work.c.n_chunks))
+            of_run = judged.where(work.c.run_id == run, work.c.stage == "classify")
+            n_cells, n_slots, n_chunks = connection.execute(of_run).one()
+        assert n_chunks > 0
+        assert 0 < n_cells <= n_slots if is_judged else n_cells == n_slots == 0
 
 
 def test_the_same_smear_again_is_the_same_run(state: State, smear: Path) -> None:
