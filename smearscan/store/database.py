@@ -30,6 +30,8 @@ _CONNECTION = {
 _ONLY_READS = "smearscan_only_reads"
 #: Seconds that work already done waits for a database that is away, before it is given up.
 PATIENCE_S = 120.0
+#: How the tables came to be as they are.
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Database:
@@ -238,17 +240,16 @@ def _sqlite(url: sqlalchemy.URL) -> Engine:
 
 
 def _migrate(database: Database) -> None:
+    if _revision(database) == newest_revision():
+        return  # as nearly always: nobody is waited for, and a tenth of a second's import is spared
     from alembic import command
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     script = ScriptDirectory.from_config(config)
-    with database.engine.connect() as connection, connection.execution_options(**{_ONLY_READS: True}).begin():
-        if MigrationContext.configure(connection).get_current_revision() == script.get_current_head():
-            return  # as nearly always: then nobody is waited for
     with database.engine.begin() as connection:
         if not database.is_sqlite:  # two that start at once must not both create the tables
             connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(5317)"))
@@ -261,6 +262,19 @@ def _migrate(database: Database) -> None:
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _revision(database: Database) -> str | None:
+    """The revision that a database's tables are of; None where it has none."""
+    with database.engine.connect() as connection, connection.execution_options(**{_ONLY_READS: True}).begin():
+        if not sqlalchemy.inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(sqlalchemy.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def newest_revision() -> str:
+    """The revision that the tables are brought to: its number is the name of the last migration's file."""
+    return max(path.name for path in (MIGRATIONS / "versions").glob("r*.py"))[1:5]
 
 
 def _first_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from pretended_night import new_night, submit_night
 
 from smearscan.cli.main import cli
 from smearscan.errors import SettingsError, TransientError
-from smearscan.store.database import open_database
+from smearscan.store.database import MIGRATIONS, newest_revision, open_database
 from smearscan.store.location import Location, find_location
 from smearscan.store.runs import find_run
 from smearscan.store.submit import renamed_patients
@@ -54,6 +54,13 @@ def test_migrations_make_the_tables_that_the_code_uses(database_url: str) -> Non
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     database.close()
+
+
+def test_the_last_migrations_file_is_named_by_its_revision() -> None:
+    """So that tables of the newest revision are known without loading what migrates."""
+    from alembic.script import ScriptDirectory
+
+    assert newest_revision() == ScriptDirectory(str(MIGRATIONS)).get_current_head()
 
 
 def test_a_folder_is_a_state_of_its_own(tmp_path: Path) -> None:
