@@ -6,6 +6,8 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
 
 from smearscan.errors import SettingsError
 from smearscan.store.location import Location
@@ -20,13 +22,12 @@ def only_one(location: Location) -> Iterator[None]:
     Raises
     ------
     SettingsError
-        If another process holds it.
+        If another process holds it, or it is another user's.
     """
     if location.folder is None:
         yield
         return
-    path = location.folder / _FILE
-    with path.open("a+", encoding="ascii") as file:
+    with _opened(location.folder / _FILE) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -39,3 +40,10 @@ def only_one(location: Location) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        return path.open("a+", encoding="ascii")
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}", "run it as the user that ran it before") from error

@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from smearscan.cli.main import cli
+from smearscan.errors import SettingsError
 from smearscan.store.location import find_location
 from smearscan.store.sweep import LONGEST_LEASE_S
 from workers import supervise
@@ -144,6 +145,12 @@ def test_a_second_up_for_the_same_state_is_refused_with_the_process_that_runs(tm
         second = subprocess.run([sys.executable, "-c", holding], capture_output=True, text=True)
         assert f"runs for {tmp_path} already (process {os.getpid()})" in second.stderr
     with only_one(where):
+        pass
+
+
+def test_a_state_that_another_user_holds_is_named(tmp_path: Path) -> None:
+    (tmp_path / "up.lock").mkdir()  # as little to be opened as another user's file, also for root
+    with pytest.raises(SettingsError, match=r"up\.lock: .*as the user"), only_one(find_location(str(tmp_path))):
         pass
 
 
