@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smearscan.datasets.samples import Sample, SampleSet
-from smearscan.datasets.splits import Split
+from smearscan.datasets.splits import LEAKY_NOTE, Split
 from smearscan.errors import DatasetError
 
 SPLIT_NAME = "split.csv"
@@ -28,17 +28,20 @@ def split_text(split: Split) -> str:
 
 
 def read_split(path: Path, sample_set: SampleSet) -> Split:
-    """The split of a file, of the samples that the set has.
+    """The split of a file, of the samples that the set has; leaky, and told so, if it parts a subject.
 
     Raises
     ------
     DatasetError
-        If the file is no split, or none of its test images is in the set.
+        If the file is no split, has an image on two sides, or none of its test images is in the set.
     """
     try:
         with path.open(newline="", encoding="utf-8") as lines:
             rows = list(csv.DictReader(lines))
-        side_of = {row["path"]: row["side"] for row in rows}
+        side_of: dict[str, str] = {}
+        for row in rows:
+            if side_of.setdefault(row["path"], row["side"]) != row["side"]:
+                raise DatasetError(f"{path}: {row['path']} stands on two sides", "train again, or name a --protocol")
         first = rows[0]
         protocol, name, is_leaky = first["protocol"], first["fold"], first["is_leaky"] == "1"
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, IndexError) as error:
@@ -46,7 +49,11 @@ def read_split(path: Path, sample_set: SampleSet) -> Split:
     train, validation, test, left_out = (_side(sample_set.samples, side_of, side) for side in _SIDES)
     if not test:
         raise DatasetError(f"{path}: none of its test images is in {sample_set.root}", "give the set it was trained on")
-    return Split(protocol, name, train, validation, test, left_out, is_leaky, f"as recorded in {path.name}")
+    note = f"as recorded in {path.name}"
+    known = {sample.subject for sample in (*train, *validation)}
+    if sample_set.has_subjects and not is_leaky and (parted := sorted({sample.subject for sample in test} & known)):
+        is_leaky, note = True, f"{LEAKY_NOTE}: {', '.join(parted)}; {note}"
+    return Split(protocol, name, train, validation, test, left_out, is_leaky, note)
 
 
 def _side(samples: Sequence[Sample], side_of: dict[str, str], side: str) -> tuple[Sample, ...]:

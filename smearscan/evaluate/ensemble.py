@@ -15,6 +15,7 @@ import numpy as np
 from smearscan.errors import SettingsError
 from smearscan.evaluate.outcome import Outcome
 from smearscan.evaluate.predict import Predictions, sample_name
+from smearscan.evaluate.reconcile import reconcile
 from smearscan.evaluate.tables import Cell, write_csv
 from smearscan.models.ensemble import disagreement, fit_stack, fit_weights, vote, weighted_sum
 
@@ -51,13 +52,14 @@ def join(outcomes: Sequence[Outcome], how: str, validation: Validation) -> Outco
     SettingsError
         If members judged other images or classes, or there is nothing to fit on.
     """
-    first = outcomes[0]
-    for other in outcomes[1:]:
-        if other.pooled.samples != first.pooled.samples or other.pooled.classes != first.pooled.classes:
-            raise SettingsError(f"{first.name} and {other.name} did not judge the same images and classes",
-                                "give the models one --protocol, and models of the same classes")  # fmt: skip
-    members = np.stack([outcome.pooled.probabilities for outcome in outcomes])
-    mixed, said = _joined(members, outcomes, how, validation)
+    # The member with the fewest classes: what others tell apart is added up.
+    first = min(outcomes, key=lambda outcome: len(outcome.pooled.classes))
+    for other in outcomes:
+        if other.pooled.samples != first.pooled.samples:
+            raise SettingsError(f"{first.name} and {other.name} did not judge the same images",
+                                "give the models one --protocol")  # fmt: skip
+    members = _side_by_side([outcome.pooled for outcome in outcomes], first.pooled.classes)
+    mixed, said = _joined(members, outcomes, how, validation, first.pooled.classes)
     reasons = tuple(next(filter(None, why), "") for why in zip(*(o.pooled.reasons for o in outcomes), strict=True))
     pooled = replace(first.pooled, probabilities=mixed, reasons=reasons)
     names = ", ".join(outcome.name for outcome in outcomes)
@@ -67,8 +69,28 @@ def join(outcomes: Sequence[Outcome], how: str, validation: Validation) -> Outco
     return replace(first, name="ensemble", folds=((worst.folds[0][0], pooled),), pooled=pooled, notes=notes)
 
 
+def _side_by_side(parts: Sequence[Predictions], classes: Sequence[str]) -> np.ndarray:
+    """Members (M, N, C), whatever each calls its classes and in whatever order.
+
+    Raises
+    ------
+    SettingsError
+        If a member's classes are none of these.
+    """
+    return np.stack([_brought(part, tuple(classes)) for part in parts])
+
+
+def _brought(part: Predictions, classes: tuple[str, ...]) -> np.ndarray:
+    if part.classes == classes:
+        return part.probabilities
+    agreement = reconcile(classes, part.classes, f"a member with the classes {', '.join(part.classes)}")
+    if agreement.classes == classes:
+        return agreement.merged(part.probabilities, part.classes)
+    return part.probabilities[:, [part.classes.index(agreement.label_of[name]) for name in classes]]
+
+
 def _joined(
-    members: np.ndarray, outcomes: Sequence[Outcome], how: str, validation: Validation
+    members: np.ndarray, outcomes: Sequence[Outcome], how: str, validation: Validation, classes: tuple[str, ...]
 ) -> tuple[np.ndarray, str]:
     good = np.isfinite(members).all(axis=(0, 2))
     mixed = np.full(members.shape[1:], np.nan, np.float32)
@@ -77,7 +99,7 @@ def _joined(
         mixed[good] = vote(members[:, good])
     elif how in FITTED:
         held = [validation(outcome) for outcome in outcomes]
-        shares, labels = _of_validation(held)
+        shares, labels = _of_validation(held, classes)
         if how == "fitted":
             weights = fit_weights(shares, labels)
             mixed[good] = weighted_sum(members[:, good], weights.tolist())
@@ -90,14 +112,14 @@ def _joined(
     return mixed, said
 
 
-def _of_validation(held: Sequence[Predictions]) -> tuple[np.ndarray, np.ndarray]:
+def _of_validation(held: Sequence[Predictions], classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Members (M, N, C) and labels (N,) of the validation images that all of them could read."""
-    column = {name: i for i, name in enumerate(held[0].classes)}
-    keep = [i for i, label in enumerate(held[0].labels) if label and not any(part.reasons[i] for part in held)]
+    column = {name: i for i, name in enumerate(classes)}
+    told = next(part.labels for part in held if part.classes == classes)
+    keep = [i for i, label in enumerate(told) if label and not any(part.reasons[i] for part in held)]
     if len({part.samples for part in held}) > 1 or not keep:
         raise SettingsError("the members have no validation images in common", "use --ensemble mean, vote or weights")
-    labels = np.array([column[held[0].labels[i]] for i in keep])
-    return np.stack([part.probabilities[keep] for part in held]), labels
+    return _side_by_side(held, classes)[:, keep], np.array([column[told[i]] for i in keep])
 
 
 def _weights(how: str, n_members: int) -> list[float] | None:
@@ -116,7 +138,7 @@ def _weights(how: str, n_members: int) -> list[float] | None:
 
 def write_disagreement(folder: Path, joined: Outcome, outcomes: Sequence[Outcome]) -> None:
     """Write `disagreement.csv`: each image's spread among the members (standard deviation of the class called)."""
-    spread = disagreement(np.stack([outcome.pooled.probabilities for outcome in outcomes]))
+    spread = disagreement(_side_by_side([outcome.pooled for outcome in outcomes], joined.pooled.classes))
     rows: list[list[Cell]] = []
     for i, sample in enumerate(joined.pooled.samples):
         shares = joined.pooled.probabilities[i]

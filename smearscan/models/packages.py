@@ -10,6 +10,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Literal
 
 from smearscan.errors import OutputError, SmearscanError, WeightsError
@@ -119,7 +120,7 @@ def _network(card: ModelCard, state: dict[str, torch.Tensor], path: Path) -> nn.
     except SmearscanError as error:
         raise WeightsError(f"the card of {card.name!r}: {error.what}", "mend the card's network and options") from error
     except RuntimeError as error:
-        first = str(error).splitlines()[min(1, str(error).count("\n"))].strip()
+        first = shorten(str(error).splitlines()[min(1, str(error).count("\n"))], 160, placeholder=" …")
         raise WeightsError(
             f"the weights {path} are of another network than the card's {card.network!r}: {first}",
             "give the card the network and options it was trained with",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -217,3 +218,16 @@ def test_a_file_that_is_no_split_of_the_set_is_refused(tmp_path: Path, text: str
     (tmp_path / SPLIT_NAME).write_text(text)
     with pytest.raises(DatasetError, match="split"):
         read_split(tmp_path / SPLIT_NAME, _set([("hem", 1), ("all", 2)]))
+
+
+def test_a_record_that_parts_a_subject_or_doubles_an_image_is_told_by_name(tmp_path: Path) -> None:
+    found = _set([(("hem", "all")[i % 2], i // 4) for i in range(40)])
+    path, split = tmp_path / SPLIT_NAME, make_splits(found, "subjects-5")[0]
+    moved = split.train[0]
+    parted = replace(split, train=split.train[1:], test=(*split.test, moved))
+    path.write_text(split_text(parted))
+    back = read_split(path, found)
+    assert back.is_leaky and moved.subject in back.note and "LEAKY" in back.note
+    path.write_text(split_text(replace(split, test=(*split.test, moved))))
+    with pytest.raises(DatasetError, match=f"{moved.path} stands on two sides"):
+        read_split(path, found)

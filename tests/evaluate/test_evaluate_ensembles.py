@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,3 +81,23 @@ def test_one_model_is_no_ensemble(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, [*words, "--ensemble", "mean"])
     assert result.exit_code == 2
     assert "two models or more" in result.output
+
+
+@pytest.mark.parametrize("how", ["mean", "stacked"])
+def test_members_that_call_place_or_divide_classes_otherwise_are_joined(tmp_path: Path, how: str) -> None:
+    twins = [package(tmp_path / name, name, classes) for name, classes in
+             (("a", ("other", "blast")), ("b", ("hem", "all")), ("c", GRADES))]  # fmt: skip
+    data = fields(tmp_path / "data", 30)
+    options = Options(protocol="paper-leaky", with_cost=False, with_figures=False, ensemble=how)
+    a, b, c, joined = evaluate([str(card) for card in twins], data, tmp_path / "out", options)
+    assert joined.pooled.classes == ("other", "blast")
+    if how == "mean":
+        of_grades = np.stack([c.pooled.probabilities[:, 0], c.pooled.probabilities[:, 1:].sum(1)], axis=1)
+        expected = (a.pooled.probabilities + b.pooled.probabilities + of_grades) / 3
+        assert joined.pooled.probabilities == pytest.approx(expected, abs=1e-6)
+    # The other way round: the same people, columns swapped.
+    swapped = [package(tmp_path / f"{name}2", f"{name}2", classes) for name, classes in
+               (("a", ("other", "blast")), ("b", ("all", "hem")))]  # fmt: skip
+    a, b, joined = evaluate([str(card) for card in swapped], data, tmp_path / "out2", replace(options, ensemble="mean"))
+    expected = (a.pooled.probabilities + b.pooled.probabilities[:, ::-1]) / 2
+    assert joined.pooled.probabilities == pytest.approx(expected, abs=1e-6)
