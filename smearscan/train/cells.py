@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 
 from smearscan.crops.mask import load_segmenter, make_mask
 from smearscan.crops.measure import measure_cell
+from smearscan.resources import weights_folder
 from smearscan.train.normals import NormalCell, read_pbc, read_segmentation, read_txl
 from smearscan.train.taleqani import CLASSES, block_of, read_cells
 from smearscan.train.windows import FINE_UM, outline
@@ -66,16 +68,27 @@ class CellTable:
 
 
 def load_cells(data: Path, cache: Path) -> CellTable:
-    """Read the cached table, or build it (some minutes) and keep it."""
-    names = CellTable.__slots__
-    if not (cache / "measures.npy").exists():
+    """Read the cached table, or build it (some minutes) and keep it.
+
+    A table that other mask weights outlined, or that holds other readings, is built anew: what is trained and measured
+    on it would not be what the judge is shown.
+    """
+    names, note, made_of = CellTable.__slots__, cache / "made_of.txt", _made_of()
+    if not note.exists() or note.read_text("utf-8") != made_of:
         cache.mkdir(parents=True, exist_ok=True)
         table = build_cells(data)
         for name in names:
             np.save(cache / f"{name}.npy", getattr(table, name))
+        note.write_text(made_of, "utf-8")
     return CellTable(
         **{name: np.load(cache / f"{name}.npy", mmap_mode="r" if name == "windows" else None) for name in names}
     )
+
+
+def _made_of() -> str:
+    """Digests of what a table is made with, beside the data."""
+    made_with = (weights_folder() / "cellmask.safetensors", Path(__file__).with_name("labels_by_eye.tsv"))
+    return "".join(f"{path.name} {sha256(path.read_bytes()).hexdigest()}\n" for path in made_with)
 
 
 def build_cells(data: Path) -> CellTable:

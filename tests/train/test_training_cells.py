@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import smearscan.train
 from smearscan.classes import CellClass
+from smearscan.train import cells
 from smearscan.train.blast_cells import held_back
 from smearscan.train.cells import SOURCES, CellTable
 from smearscan.train.measure_scores import auroc, auroc_interval, macro_f1
@@ -106,3 +107,23 @@ def test_macro_f1_counts_a_rare_class_as_much_as_a_common_one() -> None:
     """One class of two missed altogether halves the mean, however few its cells are."""
     truth = np.array([0] * 99 + [1])
     assert macro_f1(truth, np.zeros(100, int)) == pytest.approx(198 / 199 / 2)
+
+
+def test_a_kept_table_is_read_as_it_was_until_the_masks_or_the_readings_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def build(_: Path) -> CellTable:
+        made.append(1)
+        return drawn_table(len(made), ["lymphocyte"] * len(made), [1] * len(made))
+
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "cellmask.safetensors").write_bytes(b"of yesterday")
+    monkeypatch.setattr(cells, "build_cells", build)
+    monkeypatch.setattr(cells, "weights_folder", lambda: weights)
+    sizes = [len(cells.load_cells(tmp_path, tmp_path / "cache").types) for _ in range(2)]
+    (weights / "cellmask.safetensors").write_bytes(b"of today")
+    sizes += [len(cells.load_cells(tmp_path, tmp_path / "cache").types) for _ in range(2)]
+    assert sizes == [1, 1, 2, 2]
