@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -25,7 +25,7 @@ from smearscan.stages.keys import identity, runtimes
 from smearscan.stages.table import LIMIT_S
 from smearscan.store.artefacts import GoneError
 from smearscan.store.claims import Claim, Wanted, beat, claim
-from smearscan.store.runs import Run, open_runs
+from smearscan.store.runs import Run, open_run_ids, runs_of
 from smearscan.store.runtimes import foreign
 from smearscan.store.schema import DONE, QUARANTINED
 from smearscan.store.state import State
@@ -85,6 +85,8 @@ class Worker:
     on_stuck: Callable[[], None] | None = None
     on_device_lost: Callable[[], None] | None = None
     _vetted_at: float = -_VET_EVERY_S
+    #: Open run → its name, None where it is not for this worker.
+    _vetted: dict[int, str | None] = field(default_factory=dict)
 
     def turn(self) -> int:
         """Do one claim.
@@ -172,24 +174,29 @@ class Worker:
         self.state.database.run(flow.record_work, claims, self.wanted.worker, 0.0, 0, type(error).__name__[:32])
 
     def _vet_runs(self) -> None:
-        """Find the runs it may work on; those of other code or weights are left alone, and that is said once."""
+        """Find the runs it may work on; those of other code or weights are left alone, and that is said once.
+
+        What a run was submitted with never changes, nor does this process: each is read and compared once.
+        """
         if time.monotonic() - self._vetted_at < _VET_EVERY_S:
             return
-        is_embedded = self.embedded_run is not None
-        found = [run for run in self.state.database.read(open_runs) if run.is_embedded == is_embedded]
-        self.refusals = {run.id: self.refusals[run.id] for run in found if run.id in self.refusals}
+        still_open = self.state.database.read(open_run_ids, self.embedded_run is not None)
+        found = {run_id for run_id in still_open if self.embedded_run in (None, run_id)}
         self._vetted_at = time.monotonic()
-        mine = [run for run in found if self.embedded_run in (None, run.id) and self._is_ours(run)]
-        self.wanted = replace(self.wanted, run_ids=frozenset(run.id for run in mine))
-        strange = {(run.id, "") for run in found if run.id in self.refusals and run.id not in self.wanted.run_ids}
-        self.left = frozenset(strange | self._vet_runtimes(mine))
+        self._vetted = {run_id: name for run_id, name in self._vetted.items() if run_id in found}
+        self.refusals = {run_id: why for run_id, why in self.refusals.items() if run_id in found}
+        for run in self.state.database.read(runs_of, sorted(found - self._vetted.keys())):
+            self._vetted[run.id] = run.name if self._is_ours(run) else None
+        mine = {run_id: name for run_id, name in self._vetted.items() if name is not None}
+        self.wanted = replace(self.wanted, run_ids=frozenset(mine))
+        self.left = frozenset({(run_id, "") for run_id in found - mine.keys()} | self._vet_runtimes(mine))
 
     def _runtimes(self) -> dict[str, str]:
         return {queue: words for queue, words in runtimes().items() if queue in self.wanted.queues}
 
-    def _vet_runtimes(self, mine: Sequence[Run]) -> set[tuple[int, str]]:
+    def _vet_runtimes(self, names: Mapping[int, str]) -> set[tuple[int, str]]:
         """Say once which queues of which runs are left to machines that compute otherwise; `claim` leaves them."""
-        here, names = self._runtimes(), {run.id: run.name for run in mine}
+        here = self._runtimes()
         others = self.state.database.read(foreign, list(names), here)
         left: dict[int, list[str]] = {}
         for (run_id, queue), there in others.items():
@@ -200,9 +207,8 @@ class Worker:
             if self.refusals.get(run_id) != why:
                 log.error("%s: left to workers that are like it. Start those, or cancel it and submit it again", why)
             self.refusals[run_id] = why
-        for run in mine:
-            if run.id not in left:
-                self.refusals.pop(run.id, None)
+        for run_id in names.keys() - left.keys():
+            self.refusals.pop(run_id, None)
         return set(others)
 
     def _is_ours(self, run: Run) -> bool:

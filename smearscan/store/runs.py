@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,9 @@ from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, upd
 from smearscan.errors import SettingsError
 from smearscan.store.clock import now
 from smearscan.store.schema import chunks, patients, runs, slides
+
+#: Ids that one statement names at most.
+_MOST_IDS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,18 @@ def as_run(row: Row[Any]) -> Run:
 def open_runs(connection: Connection) -> list[Run]:
     """Runs that are not finished, on the queue or embedded, oldest first."""
     return [as_run(row) for row in connection.execute(select(runs).where(runs.c.state == "open").order_by(runs.c.id))]
+
+
+def open_run_ids(connection: Connection, is_embedded: bool) -> list[int]:
+    """Ids of the runs of the queue, or of `smearscan screen`, that are not finished, oldest first."""
+    query = select(runs.c.id).where(runs.c.state == "open", runs.c.is_embedded.is_(is_embedded))
+    return list(connection.execute(query.order_by(runs.c.id)).scalars())
+
+
+def runs_of(connection: Connection, run_ids: Sequence[int]) -> list[Run]:
+    """Runs by their ids."""
+    parts = [run_ids[first : first + _MOST_IDS] for first in range(0, len(run_ids), _MOST_IDS)]
+    return [as_run(row) for part in parts for row in connection.execute(select(runs).where(runs.c.id.in_(part)))]
 
 
 def cancel(connection: Connection, run_id: int) -> int:

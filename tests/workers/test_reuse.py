@@ -301,6 +301,28 @@ def test_a_run_with_knobs_of_another_version_is_refused_and_the_others_go_on(sta
     assert strange_id not in worker.refusals and not worker.left, "what is over is no longer refused"
 
 
+def test_a_run_is_compared_once_however_often_a_worker_looks(
+    state: State, smear: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder watched all day before the night's window leaves a thousand of them open."""
+    asked: Counter[str] = Counter()
+    honest = execute.identity
+    monkeypatch.setattr(execute, "identity", lambda settings: asked.update(["asked"]) or honest(settings))
+    new = new_run(gather([smear]), Settings(), "once")
+    ids = [state.database.run(submit, replace(new, digest=f"once {n}"))[0] for n in range(3)]
+    worker = Worker(state, Wanted(worker_name(), QUEUES))
+    for _ in range(4):
+        worker._vetted_at = float("-inf")
+        worker._vet_runs()
+        assert worker.wanted.run_ids == set(ids)
+    assert asked["asked"] == 3
+    for run in ids:
+        state.database.run(cancel, run)
+    worker._vetted_at = float("-inf")
+    worker._vet_runs()
+    assert not worker.wanted.run_ids and not worker._vetted, "what is over is forgotten"
+
+
 def test_a_chunk_left_between_two_steps_of_giving_it_up_is_given_up_at_the_next_start(
     state: State, smear: Path
 ) -> None:
