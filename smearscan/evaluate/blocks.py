@@ -16,14 +16,19 @@ from smearscan.models.packages import Package
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-#: First and second block of networks without attention, first pair that exists.
+#: First and second block of networks without attention, first pair that exists; `features` of the Inceptions begin
+#: with their stem.
 _PAIRS = (
     ("blocks.0", "blocks.1"),
     ("layer1", "layer2"),
-    ("backbone.layer1", "backbone.layer2"),
     ("features.denseblock1", "features.denseblock2"),
-    ("cnn.blocks.0", "cnn.blocks.1"),
+    ("Mixed_5b", "Mixed_5c"),
+    ("mixed_5b", "repeat"),
+    ("features.5", "features.6"),
 )
+#: Where a network that is made of others keeps the one whose blocks are shown; WT-DFN's own Inceptions have no name.
+_INSIDE = ("", "backbone.", "cnn.")
+_BARE = ("backbone.5", "backbone.6")
 
 
 def block_maps(package: Package, inputs: np.ndarray) -> Mapping[str, np.ndarray]:
@@ -37,8 +42,15 @@ def block_maps(package: Package, inputs: np.ndarray) -> Mapping[str, np.ndarray]
     if watched:
         return _recorded(package, inputs, dict(enumerate(watched, start=1)), True)
     modules = dict(package.model.named_modules())
-    pair = next((pair for pair in _PAIRS if all(name in modules for name in pair)), ())
+    pair = first_blocks(package.model)
     return _recorded(package, inputs, {i: modules[name] for i, name in enumerate(pair, start=1)}, False)
+
+
+def first_blocks(model: nn.Module) -> tuple[str, ...]:
+    """Names of a network's first and second block; empty where they are not known."""
+    names = {name for name, _ in model.named_modules()}
+    pairs = [(inside + first, inside + second) for inside in _INSIDE for first, second in _PAIRS]
+    return next((pair for pair in (*pairs, _BARE) if names.issuperset(pair)), ())
 
 
 def _as_map(features: Tensor) -> Tensor | None:
@@ -62,10 +74,13 @@ def _recorded(
     import torch
 
     found: dict[str, list[np.ndarray]] = {}
+    n_batches = 0
 
     def keep(name: str, features: Tensor) -> None:
-        if (square := _as_map(features)) is not None:
-            found.setdefault(name, []).append(square.float().mean(1).cpu().numpy())
+        kept = found.setdefault(name, [])
+        # WT-DFN looks three times at a batch; the first is the image as it is.
+        if len(kept) < n_batches and (square := _as_map(features)) is not None:
+            kept.append(square.float().mean(1).cpu().numpy())
 
     hooks = []
     for i, module in modules.items():
@@ -81,10 +96,11 @@ def _recorded(
                 batch = np.zeros((BATCH_SIZE, *part.shape[1:]), part.dtype)
                 batch[: len(part)] = part
                 where = next(package.model.parameters()).device
+                n_batches += 1
                 package.model(standardise(torch.from_numpy(batch).to(where), package.card.input))
     finally:
         for hook in hooks:
             hook.remove()
     # In the order of the network: without before with, block 1 before block 2.
-    order = sorted(found, key=lambda name: (name[:7], "without" not in name))
+    order = sorted((name for name, kept in found.items() if kept), key=lambda name: (name[:7], "without" not in name))
     return {name: np.concatenate(found[name])[: len(inputs)] for name in order}

@@ -15,10 +15,12 @@ from small_world import GRADES, fields, package
 from smearscan.cli.main import cli
 from smearscan.datasets import load_set
 from smearscan.errors import DatasetError
-from smearscan.evaluate.blocks import block_maps
+from smearscan.evaluate.blocks import block_maps, first_blocks
 from smearscan.evaluate.embedding import embeddings, lay_out
 from smearscan.evaluate.explain import evenly, explain
-from smearscan.models import InputCard, ModelCard, Package, create_model
+from smearscan.models import InputCard, ModelCard, Package, create_model, list_models
+from smearscan.models.layers.cbam import CBAM
+from smearscan.models.layers.eca import Eca
 
 
 def _network(key: str, **options: object) -> Package:
@@ -69,6 +71,21 @@ def test_plain_networks_show_two_blocks(key: str, options: dict[str, object]) ->
     maps = block_maps(_network(key, **options), _INPUTS)
     assert list(maps) == ["block 1", "block 2"]
     assert all(found.shape[0] == 3 and found.ndim == 3 for found in maps.values())
+
+
+def test_every_network_has_a_first_block_to_show_and_a_second_one() -> None:
+    for key in list_models():
+        with torch.device("meta"):
+            model = create_model(key, 2)
+        assert first_blocks(model) or any(isinstance(module, CBAM | Eca) for module in model.modules()), key
+
+
+def test_of_the_three_looks_of_a_network_the_first_is_shown_in_every_batch() -> None:
+    package_ = _network("wtdfn_mobilenetv2", n_maps=2)
+    many = np.random.default_rng(1).integers(0, 256, (35, 64, 64, 3), np.uint8)
+    late = block_maps(package_, many[32:])
+    for name, maps in block_maps(package_, many).items():
+        assert maps[32:] == pytest.approx(late[name], abs=1e-5)
 
 
 @pytest.mark.parametrize(
