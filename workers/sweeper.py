@@ -12,15 +12,17 @@ import time
 from dataclasses import dataclass, field
 
 from celery import Celery
+from sqlalchemy import select
 
 from smearscan.errors import TransientError
 from smearscan.local import fail_lost
 from smearscan.stages.retention import Retention, is_tight, make_room, remove_old, tell_retention
 from smearscan.store.location import Location
+from smearscan.store.schema import chunks
 from smearscan.store.state import State, open_state
 from smearscan.store.sweep import lost_chunks, sweep
 from workers.app import make_app
-from workers.wake import FEW, wake
+from workers.wake import FEW, MANY, wake
 
 log = logging.getLogger(__name__)
 
@@ -86,11 +88,12 @@ def sweep_once(app: Celery, state: State, most_losses: int) -> None:
     with state.database.transaction() as connection:
         swept = sweep(connection, most_losses)
         lost = lost_chunks(connection)
+        is_taken = connection.execute(select(chunks.c.id).where(chunks.c.status == "running").limit(1)).first()
     for chunk in swept:
         log.warning("chunk %d lost its worker %s (%d times)", chunk.chunk_id, chunk.worker, chunk.n_losses)
     for chunk_id in lost:
         fail_lost(state, chunk_id, most_losses)
-    wake(app, state, FEW)
+    wake(app, state, MANY if is_taken else FEW)
 
 
 def _until_signal() -> threading.Event:

@@ -16,15 +16,13 @@ log = logging.getLogger(__name__)
 #: Name of the only task.
 SERVE = "smearscan.serve"
 #: Wake-ups that lie in a queue at most: more would wake nobody sooner.
-_MOST_WAITING = 64
-
-
-#: Wake-ups of the sweeper: whoever finds work wakes the others, and what nobody may do now, before the night's window
-#: or for want of a worker that is like it, must not be asked for all day.
+MANY = 64
+#: Of the sweeper's where nobody is at work: what nobody may do now, before the night's window or for want of a worker
+#: that is like it, must not be asked for all day.
 FEW = 4
 
 
-def wake(app: Celery, state: State, at_most: int = _MOST_WAITING) -> int:
+def wake(app: Celery, state: State, at_most: int = MANY) -> int:
     """Send as many wake-ups as there are chunks ready, less those that are on their way already.
 
     Parameters

@@ -20,7 +20,7 @@ from smearscan.store.state import State
 from workers import sweeper
 from workers.app import make_app
 from workers.sweeper import Sweeping, sweep_once
-from workers.wake import FEW, wake
+from workers.wake import FEW, MANY, wake
 
 
 @pytest.fixture
@@ -55,6 +55,14 @@ def test_work_that_nobody_takes_is_asked_for_by_a_few(night: State, client: redi
     for _ in range(3):
         sweep_once(app, night, most_losses=20)
     assert client.llen("cpu") == FEW
+
+
+def test_once_somebody_takes_work_the_others_are_woken_too(night: State, client: redis_library.Redis) -> None:
+    """Who took the first piece is at it for minutes, and tells nobody meanwhile."""
+    (run,) = hand_in(night, new_run([f"s{n}" for n in range(200)]))
+    assert take(night.database, wanting(run))
+    sweep_once(make_app(night.location), night, most_losses=20)
+    assert client.llen("cpu") == MANY
 
 
 def test_a_message_holds_the_name_of_a_queue_and_nothing_of_a_slide(night: State, client: redis_library.Redis) -> None:
