@@ -13,7 +13,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 from torch.fx.experimental.optimization import fuse
 from torch.fx.proxy import TraceError
 from torch.nn import functional
@@ -40,12 +40,23 @@ def for_inference(package: Package) -> Package:
 
 
 class _BitwiseReLU(nn.Module):
-    """ReLU by comparing patterns: a negative number's sign bit makes its pattern a negative integer."""
+    """ReLU by comparing patterns: a negative number's sign bit makes its pattern a negative integer.
+
+    Parameters
+    ----------
+    is_in_place
+        Whether it may write over what it is given, which nobody else reads: maps leave the cache less often.
+    """
+
+    def __init__(self, is_in_place: bool) -> None:
+        super().__init__()
+        self._is_in_place = is_in_place
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dtype != torch.bfloat16:
             return x.relu()
-        return x.view(torch.int16).clamp_min(0).view(torch.bfloat16)
+        bits = x.view(torch.int16)
+        return (bits.clamp_min_(0) if self._is_in_place else bits.clamp_min(0)).view(torch.bfloat16)
 
 
 class _BitwiseMaxPool(nn.Module):
@@ -65,10 +76,12 @@ def _keep_as_multiplied(network: GraphModule) -> None:
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.to(torch.bfloat16)
+    called = _called(network)
+    shared = {node.target for node in called if not _alone_reads_a_convolution(node, called)}
     for name, module in list(network.named_modules()):
         if isinstance(module, nn.ReLU):
-            network.set_submodule(name, _BitwiseReLU())
-    called = {node: network.get_submodule(str(node.target)) for node in network.graph.nodes if node.op == "call_module"}
+            network.set_submodule(name, _BitwiseReLU(is_in_place=name not in shared))
+    called = _called(network)
     elsewhere = {
         node.target
         for node in called
@@ -77,6 +90,14 @@ def _keep_as_multiplied(network: GraphModule) -> None:
     for node, module in called.items():
         if isinstance(module, nn.MaxPool2d) and _halves(module) and node.target not in elsewhere:
             network.set_submodule(str(node.target), _BitwiseMaxPool())
+
+
+def _called(network: GraphModule) -> dict[Node, nn.Module]:
+    return {node: network.get_submodule(str(node.target)) for node in network.graph.nodes if node.op == "call_module"}
+
+
+def _alone_reads_a_convolution(node: Node, called: dict[Node, nn.Module]) -> bool:
+    return all(isinstance(called.get(before), nn.Conv2d) and len(before.users) == 1 for before in node.all_input_nodes)
 
 
 def _halves(pool: nn.MaxPool2d) -> bool:

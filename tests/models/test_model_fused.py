@@ -66,6 +66,28 @@ def test_pooling_by_patterns_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatc
     assert np.array_equal(patterns, infer(for_inference(package), images))
 
 
+class _ReadTwice(nn.Module):
+    """What a convolution gave is read by a ReLU, and again as it was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.act, self.second, self.again = nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU()
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.first(x)
+        return self.head(self.again(self.second(self.act(first) - first)).mean((2, 3)))
+
+
+def test_nothing_is_written_over_that_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    package = Package(_ReadTwice().eval(), small_card("cnn_cbam"))
+    images = _images(package, 5)
+    in_place = infer(for_inference(package), images)
+    monkeypatch.setattr("smearscan.models.fused._alone_reads_a_convolution", lambda node, called: False)
+    assert np.array_equal(in_place, infer(for_inference(package), images))
+
+
 class _ByContent(nn.Module):
     """Goes one way or the other by what it sees: no tracer can write that down."""
 
