@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -234,6 +235,19 @@ def test_the_compose_file_is_of_the_published_schema() -> None:
     ComposeSpecification.model_validate(_compose())
 
 
+def test_with_gpus_one_exporter_sees_them_all_and_prometheus_finds_it_only_then() -> None:
+    service = _compose()["services"]["gpu-metrics"]
+    (reserved,) = service["deploy"]["resources"]["reservations"]["devices"]
+    assert (service["profiles"], reserved["count"], reserved["capabilities"]) == (["gpu"], "all", ["gpu"])
+    (job,) = _yaml("prometheus.yaml")["scrape_configs"]
+    assert [found["names"] for found in job["dns_sd_configs"]] == [["gpu-metrics"]]
+    assert "gpu" not in str(job["static_configs"]), "a target that is never there would page somebody"
+
+
+def test_a_gpus_worker_counts_gpus_as_the_metrics_do() -> None:
+    assert "CUDA_DEVICE_ORDER=PCI_BUS_ID" in (_DEPLOY / "systemd" / "smearscan-gpu@.service").read_text("utf-8")
+
+
 def test_images_are_named_with_their_versions() -> None:
     for name, service in _compose()["services"].items():
         image, _, version = service["image"].partition(":")
@@ -254,14 +268,15 @@ def test_no_password_stands_in_the_compose_file_and_what_it_mounts_is_there() ->
 
 def _commands() -> list[list[str]]:
     found = [
-        line.removeprefix(f"ExecStart={_PROGRAM} ").replace("%i", "cpu").split()
+        line.removeprefix(f"ExecStart={_PROGRAM} ").replace("%i", "cpu").replace("%f", "/").split()
         for unit in _UNITS
         for line in unit.read_text("utf-8").splitlines()
         if line.startswith("ExecStart=")
     ]
     for service in _compose()["services"].values():
         if service["image"].startswith("smearscan:"):
-            found.append(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", service["command"]).split())
+            defaults = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", service["command"])
+            found.append(shlex.split(re.sub(r"\$\{\w+\}", "/", defaults)))
     return found
 
 
