@@ -22,6 +22,12 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Triple = tuple[float, float, float]
 
 
+#: Cells are cut out of slides this wide, µm; a card may ask for their middle, not for what lies outside.
+WIDEST_CELL_UM = 29.0
+#: A crop that is smaller by rounding to whole pixels alone is taken.
+_ROUNDING = 1.03
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,9 +48,11 @@ class InputCard(_Part):
     sd: Triple = Field((1.0, 1.0, 1.0), description="divides what is left")
 
     @model_validator(mode="after")
-    def _sd_is_positive(self) -> InputCard:
+    def _can_be_made(self) -> InputCard:
         if min(self.sd) <= 0:
             raise ValueError("sd must be positive")
+        if self.takes == "cell" and self.window_um > WIDEST_CELL_UM * _ROUNDING:
+            raise ValueError(f"a cell is cut {WIDEST_CELL_UM:.0f} µm wide at most, not {self.window_um:g}")
         return self
 
 

@@ -10,11 +10,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from small_networks import small_card, small_model, small_package
 
+from smearscan.crops.cut import WINDOW_UM
 from smearscan.errors import OutputError, WeightsError
 from smearscan.models import ModelCard, list_packages, load_card, load_package, save_package
-from smearscan.models.cards import GroupCard, InputCard, ValidationCard, WeightsCard, card_text, read_card
+from smearscan.models.cards import (
+    WIDEST_CELL_UM,
+    GroupCard,
+    InputCard,
+    ValidationCard,
+    WeightsCard,
+    card_text,
+    read_card,
+)
 
 
 @pytest.fixture(scope="module")
@@ -211,3 +221,11 @@ def test_every_shipped_package_loads_and_says_what_it_is_not_for(name: str) -> N
     assert package.name == name
     assert package.card.not_for
     assert package.card.data
+
+
+def test_a_card_can_ask_for_no_more_of_a_cell_than_is_cut() -> None:
+    with pytest.raises(ValidationError, match="29 µm wide at most"):
+        InputCard(window_um=36, um_per_px=0.5, side_px=64, background="kept")
+    widest = InputCard(window_um=WINDOW_UM, um_per_px=0.5, side_px=64, background="kept")
+    assert widest.window_um == WIDEST_CELL_UM
+    assert InputCard(window_um=106, um_per_px=0.9, side_px=112, background="kept", takes="image").window_um == 106

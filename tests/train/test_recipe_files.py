@@ -56,6 +56,7 @@ def test_a_change_is_read_as_toml_and_a_bare_word_as_text() -> None:
         ("network=vgg99", "vgg99"),
         ("options.wings=2", "wings"),
         ("input.side_px=16", "32"),
+        ("input.window_um=36", "29 µm wide"),
         ("members=['jiang2021', 'liu2022']", "parts"),
     ],
 )

@@ -363,6 +363,20 @@ def test_a_gpu_that_only_emulates_bfloat16_trains_in_float16(
     assert open_place("cuda:1").precision == precision
 
 
+@pytest.mark.parametrize(("shade", "said"), [(0, "kept"), (200, "black")])
+def test_cells_that_are_not_masked_as_the_recipe_says_are_refused(tmp_path: Path, shade: int, said: str) -> None:
+    root, rng = tmp_path / "cells", np.random.default_rng(0)
+    for name in ("other", "blast"):
+        (root / name).mkdir(parents=True)
+        for i in range(10):
+            picture = np.maximum(draw_cell(name == "blast", rng, 40), shade)
+            cv2.imwrite(str(root / name / f"{i:03d}.png"), picture)
+    shown = {"side_px": 32, "takes": "cell", "background": said}
+    with pytest.raises(SettingsError, match=rf"says {said}.*input.background="):
+        train_recipe(_recipe(input=shown), load_set("folder", root), tmp_path / "out", _session())
+    assert not (tmp_path / "out").exists()
+
+
 def test_more_processes_than_a_batch_has_images_are_refused(cells: SampleSet, tmp_path: Path) -> None:
     place = Place(torch.device("cpu"), torch.float32, rank=7, world=8)
     with pytest.raises(SettingsError, match=r"8 processes.*6 images"):

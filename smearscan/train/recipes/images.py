@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from smearscan.crops.mask import is_on_black
 from smearscan.datasets.files import read_sample
 from smearscan.datasets.samples import SampleSet
-from smearscan.errors import UnreadableSlideError
+from smearscan.errors import SettingsError, UnreadableSlideError
 from smearscan.models.cards import InputCard
 from smearscan.models.whole_image import whole_image
 from smearscan.train.recipes.balance import Row, copied
@@ -23,6 +24,8 @@ from smearscan.train.recipes.seeds import IMAGE, torch_seed
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 #: Images that mean and deviation of the training set are measured on: more change the third digit no longer.
 _MEASURED = 1000
+#: Images whose background is looked at before anything is trained.
+_LOOKED_AT = 24
 #: A channel without any relief is not blown up.
 _LEAST_VARIANCE = 1e-4
 #: What the cell networks that come with the package refuse; a recipe of coarser pixels takes its own.
@@ -70,6 +73,27 @@ def input_of(recipe: Recipe, sample_set: SampleSet, training: Sequence[Row]) -> 
     mean = sums / len(chosen)
     sd = np.sqrt(np.maximum(squares / len(chosen) - mean**2, _LEAST_VARIANCE))
     return card.model_copy(update={"mean": _triple(mean), "sd": _triple(sd)})
+
+
+def check_background(recipe: Recipe, sample_set: SampleSet, training: Sequence[Row]) -> None:
+    """Refuse images of cells that are not masked as live cells will be: a network trained on others only guesses.
+
+    Raises
+    ------
+    SettingsError
+        With what the images, evenly taken, are.
+    """
+    if recipe.input.takes != "cell":
+        return
+    chosen = np.unique(np.linspace(0, len(training) - 1, min(len(training), _LOOKED_AT)).astype(int))
+    n_black = sum(is_on_black(read_sample(sample_set, training[i].sample)) for i in chosen)
+    are = "black" if 2 * n_black > len(chosen) else "kept"
+    if are != recipe.input.background:
+        raise SettingsError(
+            f"{sample_set.root}: {n_black} of {len(chosen)} images are black around their cell, but recipe "
+            f"{recipe.name} says {recipe.input.background}: cells of slides would be shown otherwise",
+            f"--set input.background={are}, or --set input.takes=image if it is never to judge cells of slides",
+        )
 
 
 def _triple(values: np.ndarray) -> tuple[float, float, float]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from smearscan.models.cards import WIDEST_CELL_UM
 from smearscan.models.specs import NETWORKS
 
 Probability = Field(0.0, ge=0, le=1)
@@ -139,6 +140,11 @@ class Recipe(_Part):
             raise ValueError(f"network {self.network!r} has no option {', '.join(unknown)}")
         if self.input.side_px < spec.min_px:
             raise ValueError(f"network {self.network!r} takes images of at least {spec.min_px} px")
+        if self.input.takes == "cell" and self.input.window_um > WIDEST_CELL_UM:
+            raise ValueError(
+                f"cells of slides are cut {WIDEST_CELL_UM:.0f} µm wide, input.window_um is {self.input.window_um:g}: "
+                "crop the images to that, or show them whole with input.takes = 'image'"
+            )
         if self.members and NETWORKS[self.network].family != "vit_cnn":
             raise ValueError(f"network {self.network!r} has no parts that members could train")
         return self

@@ -20,7 +20,7 @@ from smearscan.report.atomic import make_folder, remove_parts, write_bytes
 from smearscan.train.recipes.division import Division, divisions
 from smearscan.train.recipes.export import describe, export, network_options
 from smearscan.train.recipes.history import draw_curves
-from smearscan.train.recipes.images import input_of
+from smearscan.train.recipes.images import check_background, input_of
 from smearscan.train.recipes.loop import Report, Task, Trainer
 from smearscan.train.recipes.measure import Tested, judge, write_results
 from smearscan.train.recipes.place import Place
@@ -83,6 +83,7 @@ def train_recipe(
         If it was asked to stop; the same call goes on from there.
     """
     folds, tested = divisions(sample_set, recipe, [list(paths) for paths in alike]), []
+    check_background(recipe, sample_set, folds[0].training)
     for number, division in enumerate(folds, start=1):
         if len(folds) > 1:
             session.say(f"model {number} of {len(folds)}: {division.name}")
