@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,7 +69,6 @@ def command(
 
     from smearscan.datasets.registry import load_set
     from smearscan.evaluate.models import check_device
-    from smearscan.train.recipes.load import load_recipe
     from smearscan.train.recipes.place import open_place
     from smearscan.train.recipes.run import Session, train_recipe
 
@@ -78,9 +78,7 @@ def command(
     if from_scratch:
         changes = (*changes, "pretrained=false")
     check_device(device)
-    asked = load_recipe(recipe, changes)
-    shared = tuple(change for change in changes if not change.startswith(("members", "network", "options")))
-    members = [load_recipe(name, (*shared, f'set="{asked.set}"')) for name in asked.members]
+    asked, members = _recipes(recipe, changes)
     sample_set = load_set(asked.set, data)
     place = open_place(device, precision)  # type: ignore[arg-type]  # click has checked the choice
     try:
@@ -97,7 +95,24 @@ def command(
     place.close()  # not after an error: what ends alone does not wait, and torchrun ends the others
     if place.is_first:
         n = sum(len(one.division.test) for one in tested)
-        click.echo(f"{out}: {len(tested)} model(s), tested on {n} images; see metrics.md")
+        told = f"tested on {n} images; see metrics.md" if n else "nothing with a label to test on; see predictions.csv"
+        click.echo(f"{out}: {len(tested)} model(s), {told}")
+
+
+def _recipes(name: str, changes: Sequence[str]) -> tuple[Recipe, list[Recipe]]:
+    """The recipe and its members; `MEMBER.key=value` changes one member, all else but the network all of them."""
+    from smearscan.train.recipes.load import load_recipe
+
+    names = load_recipe(name, [change for change in changes if change.startswith("members")]).members
+    owned = tuple(f"{member}." for member in names)
+    common = [change for change in changes if not (owned and change.startswith(owned))]
+    asked = load_recipe(name, common)
+    shared = [change for change in common if not change.startswith(("members", "network", "options"))]
+    members = []
+    for member in names:
+        own = [change.removeprefix(f"{member}.") for change in changes if change.startswith(f"{member}.")]
+        members.append(load_recipe(member, (*shared, f'set="{asked.set}"', *own)))
+    return asked, members
 
 
 def _alike(recipe: Recipe, sample_set: SampleSet, out: Path, progress: Progress) -> list[list[str]]:

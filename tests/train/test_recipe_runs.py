@@ -17,7 +17,7 @@ import torch
 from click.testing import CliRunner
 from cnmc_stand_in import add_sample, draw_cell, make_cnmc
 
-from smearscan.cli.train import command
+from smearscan.cli.train import _recipes, command
 from smearscan.datasets.files import sha256_of
 from smearscan.models.packages import load_package
 from smearscan.train.recipes.load import list_recipes, load_recipe
@@ -164,3 +164,10 @@ def test_the_recipes_are_listed_without_data() -> None:
     result = CliRunner().invoke(command, ["--list"])
     assert result.exit_code == 0
     assert all(name in result.output for name in list_recipes())
+
+
+def test_each_member_of_a_joint_network_may_be_given_weights_of_its_own() -> None:
+    changes = ["epochs=3", "jiang2021.pretrained=vit.safetensors", "jiang2021_efficientnet_b0.pretrained=false"]
+    asked, members = _recipes("jiang2021_ensemble", changes)
+    assert [one.epochs for one in (asked, *members)] == [3, 3, 3]
+    assert [one.pretrained for one in (asked, *members)] == [True, "vit.safetensors", False]
