@@ -51,7 +51,8 @@ class SlideSource:
 
     `paths` holds one path for a scan or a lone field, several for a slide made of fields;
     `path` is what the submitter named (a file or a folder); `shared_scale` is what images of the same size that were
-    handed in with it agree on, for images that say nothing of scale themselves.
+    handed in with it agree on, for images that say nothing of scale themselves; `given_for_too` says whose the same
+    scan was handed in as besides, empty where nobody's.
     """
 
     slide_id: str
@@ -63,6 +64,14 @@ class SlideSource:
     mpp_given: float | None = None
     wbc_10e9_per_l: float | None = None
     shared_scale: SharedScale | None = None
+    given_for_too: str = ""
+
+    @property
+    def mix_up(self) -> str:
+        """What is to be told where a scan was handed in as several patients'; empty where it was not."""
+        if not self.given_for_too:
+            return ""
+        return f"slide {self.slide_id}: the same scan was given for {self.given_for_too}; it can be of one of them only"
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,8 @@ def aggregate_patient(
     wbc, disagreement = _white_count(slides)
     shortfalls = list_shortfalls(slides, differential, settings)
     doubts = list_doubts(cells, validation)
-    flag, reasons = judge(raw, correction, blank, shortfalls, _failures(slides), settings, doubts)
+    failures = _failures(slides) + [s.source.mix_up for s in slides if s.source.mix_up]
+    flag, reasons = judge(raw, correction, blank, shortfalls, failures, settings, doubts)
     reasons += notes + _would_more_help(counts, validation, correction, settings)
     reasons += _disagreement(p, settings) + disagreement + _left_out(slides)
     return PatientResult(

@@ -7,7 +7,8 @@ insufficient            not adequate (`adequacy`)                               
 acute_range             raw above the limit of blank, corrected ≥ 20 %                    WHO 2016
 work_up                 raw above the limit of blank, corrected ≥ 5 % (excess blasts 2)   WHO 2016
 review                  raw above the limit of blank; or 5 % cannot be ruled out; or a    CLSI EP17-A2
-                        slide failed; or blasts may hide under the threshold (`doubt`)
+                        slide failed, or was given for another patient too; or blasts
+                        may hide under the threshold (`doubt`)
 clear                   none of these: raw within the limit of blank and the corrected
                         upper limit under 5 %
 ======================  ================================================================  ==============
@@ -45,7 +46,8 @@ def judge(
     shortfalls
         Why there can be no verdict (`adequacy`).
     failures
-        Slides that failed although the patient is adequate without them: they forbid *clear*.
+        Slides that failed although the patient is adequate without them, or that may be somebody else's: they forbid
+        *clear*.
     settings
         Where the lines are.
     doubts

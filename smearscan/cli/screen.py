@@ -58,6 +58,8 @@ def _say(result: Written) -> None:
     for slide in result.slides:
         if slide.status == "failed":
             click.echo(f"failed: {slide.source.slide_id}: {slide.reason}", err=True)
+        if slide.source.mix_up:
+            click.echo(f"warning: patient {slide.source.patient_id}: {slide.source.mix_up}", err=True)
     width = max(len(patient.patient_id) for patient in result.patients)
     for patient in result.patients:
         fraction = f"{patient.corrected.estimate:.1%} ({patient.corrected.low:.1%} to {patient.corrected.high:.1%})"

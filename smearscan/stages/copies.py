@@ -1,10 +1,15 @@
-"""The same scan twice under two names: cells of a patient that were counted twice would make a number look surer."""
+"""The same scan twice under two names.
+
+Cells of a patient that were counted twice would make a number look surer; a scan of two patients is somebody else's
+for one of them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from smearscan.errors import SlideError
@@ -13,31 +18,68 @@ from smearscan.slide.content import Stamp, content_digest
 
 #: Bytes at either end of a file that are compared before it is read as a whole.
 _ENDS = 65_536
+#: Patients that are named where many were given the same scan.
+_MOST_NAMED = 3
 
 
-def find_copies(slides: Sequence[tuple[SlideSource, Stamp | None]]) -> dict[int, str]:
-    """Place of a slide → why it is refused, for those that hold what an earlier slide of their patient holds.
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """What was found twice, by the place of a slide.
 
-    Files are read only where a patient's slides are of one size to the byte. What cannot be read fails by name at its
-    turn.
+    Attributes
+    ----------
+    refused
+        Why it is refused: an earlier slide of its patient holds the same.
+    given_for
+        Whose the same scan was given as too, in words: one of them has somebody else's.
     """
-    alike: dict[object, list[int]] = defaultdict(list)
-    for place, (source, stamp) in enumerate(slides):
+
+    refused: dict[int, str]
+    given_for: dict[int, str]
+
+
+def find_copies(slides: Sequence[tuple[SlideSource, Stamp | None]]) -> Copies:
+    """Slides that hold what another one holds, of the same patient or of another.
+
+    Files are read only where slides are of one size to the byte. What cannot be read fails by name at its turn.
+    """
+    alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for place, (_, stamp) in enumerate(slides):
         if stamp is not None:
-            sizes = sorted(int(size) for _, size, _ in stamp)
-            alike[source.patient_id, tuple(sizes)].append(place)
-    found: dict[int, str] = {}
+            alike[tuple(sorted(int(size) for _, size, _ in stamp))].append(place)
+    refused: dict[int, str] = {}
+    given_for: dict[int, str] = {}
     for places in alike.values():
-        first: dict[object, int] = {}
+        same: dict[object, list[int]] = defaultdict(list)
         for place in _with_the_same_ends(slides, places):
-            source = slides[place][0]
-            before = first.setdefault(_content(source), place)
-            if before != place:
-                found[place] = (
-                    f"{source.path}: the same scan as {slides[before][0].path}, counted once. "
-                    "Remove the copy, or name the scan that was meant"
-                )
-    return found
+            same[_content(slides[place][0])].append(place)
+        for copies in same.values():
+            first = _first_of_each_patient(slides, copies, refused)
+            everybody = sorted(first) if len(first) > 1 else []
+            given_for |= {first[patient]: _others(everybody, patient) for patient in everybody}
+    return Copies(dict(sorted(refused.items())), given_for)
+
+
+def _first_of_each_patient(
+    slides: Sequence[tuple[SlideSource, object]], copies: Sequence[int], refused: dict[int, str]
+) -> dict[str, int]:
+    first: dict[str, int] = {}
+    for place in copies:
+        source = slides[place][0]
+        before = first.setdefault(source.patient_id, place)
+        if before != place:
+            refused[place] = (
+                f"{source.path}: the same scan as {slides[before][0].path}, counted once. "
+                "Remove the copy, or name the scan that was meant"
+            )
+    return first
+
+
+def _others(everybody: Sequence[str], patient: str) -> str:
+    named = [other for other in everybody[: _MOST_NAMED + 1] if other != patient][:_MOST_NAMED]
+    n_more = len(everybody) - 1 - len(named)
+    kind = "patient" if len(everybody) == 2 else "patients"
+    return f"{kind} {', '.join(named)}" + (f" and {n_more} more" if n_more else "")
 
 
 def _with_the_same_ends(slides: Sequence[tuple[SlideSource, object]], places: Sequence[int]) -> list[int]:

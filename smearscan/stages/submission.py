@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from smearscan import __version__
@@ -40,8 +40,12 @@ def new_run(
     """
     stamped = [(source, _stamp(source)) for source in submission.sources]
     copies = find_copies(stamped)
-    slides = [_slide(*pair) for place, pair in enumerate(stamped) if place not in copies]
-    slides += [_slide(*stamped[place], reason) for place, reason in copies.items()]
+    slides = [
+        _slide(replace(source, given_for_too=copies.given_for.get(place, "")), stamp)
+        for place, (source, stamp) in enumerate(stamped)
+        if place not in copies.refused
+    ]
+    slides += [_slide(*stamped[place], reason) for place, reason in copies.refused.items()]
     slides += [_slide(r.source, reason=r.reason) for r in submission.rejected]
     mine = identity(settings)
     table = settings.model_dump(mode="json")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, Row, func, insert, select, text, update
 
 from smearscan.store.clock import now
 from smearscan.store.schema import chunks, laboratories, patients, runs, slides
@@ -64,16 +64,13 @@ def submit(connection: Connection, new: NewRun) -> tuple[int, bool]:
     """
     if connection.dialect.name != "sqlite":  # two at the same moment: one run, one laboratory, two names
         connection.execute(text("SELECT pg_advisory_xact_lock(5318)"))
-    same = select(runs.c.id).where(
-        runs.c.digest == new.digest, runs.c.is_embedded.is_(new.is_embedded), runs.c.state.in_(["open", "done"])
-    )
-    found = connection.execute(same.order_by(runs.c.id.desc()).limit(1)).scalar()
+    found = _same(connection, new)
     if found is not None:
-        of_run = update(runs).where(runs.c.id == found)
+        of_run = update(runs).where(runs.c.id == found.id)
         connection.execute(of_run.where(runs.c.priority > new.priority).values(priority=new.priority))
         if new.out:
             connection.execute(of_run.values(out=new.out))
-        return int(found), False
+        return int(found.id), False
     time = now(connection)
     _welcome(connection, new.laboratory)
     run_id = _add_run(connection, new, time)
@@ -94,6 +91,24 @@ def submit(connection: Connection, new: NewRun) -> tuple[int, bool]:
         if added:
             connection.execute(insert(chunks), added)
     return run_id, True
+
+
+def moved_out(connection: Connection, new: NewRun) -> str:
+    """The folder in which the files of the same run were to be, if it is open and they will now be in another one.
+
+    What is done already has its files there, and gets them in the other one too.
+    """
+    found = _same(connection, new)
+    if found is None or found.state != "open" or new.out in ("", found.out):
+        return ""
+    return str(found.out)
+
+
+def _same(connection: Connection, new: NewRun) -> Row | None:  # type: ignore[type-arg]
+    same = select(runs.c.id, runs.c.state, runs.c.out).where(
+        runs.c.digest == new.digest, runs.c.is_embedded.is_(new.is_embedded), runs.c.state.in_(["open", "done"])
+    )
+    return connection.execute(same.order_by(runs.c.id.desc()).limit(1)).one_or_none()
 
 
 def _chunk(run_id: int, time: float) -> dict[str, Any]:

@@ -96,6 +96,17 @@ def test_one_slide_without_scale_makes_the_patient_insufficient(make_slide, make
     assert "slide b has no scale" in patient.reasons[0]
 
 
+@pytest.mark.parametrize(("n_blasts", "flag"), [(1, "review"), (400, "acute_range")])
+def test_a_slide_that_was_given_for_another_patient_too_is_named_and_forbids_clear(
+    make_slide, good: Validation, n_blasts: int, flag: str
+) -> None:
+    slide = make_slide("a", neutrophil=600, lymphocyte=400, blast=n_blasts)
+    mixed_up = replace(slide, source=replace(slide.source, given_for_too="patient Q"))
+    patient = aggregate_patient("p", [mixed_up], SETTINGS, good)
+    assert patient.flag == flag
+    assert "slide a: the same scan was given for patient Q; it can be of one of them only" in patient.reasons
+
+
 def test_a_failed_slide_is_named_and_forbids_clear(make_slide, make_failed, good: Validation) -> None:
     slides = [make_slide(neutrophil=900), make_failed("b", "b.tif is truncated")]
     patient = aggregate_patient("p", slides, SETTINGS, good)

@@ -1,16 +1,19 @@
-"""A scan that was copied under another name is counted once for its patient."""
+"""A scan that was copied under another name is counted once for its patient, and told where it is of two."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from smearscan.cli.main import cli
 from smearscan.settings import Settings
 from smearscan.stages import copies
-from smearscan.stages.copies import find_copies
+from smearscan.stages.copies import Copies, find_copies
+from smearscan.stages.job import read_source
 from smearscan.stages.submission import new_run
 from smearscan.store.submit import NewRun
 from smearscan.submission import gather
@@ -33,10 +36,48 @@ def test_a_copy_is_refused_by_name_and_the_others_stay(tmp_path: Path) -> None:
     assert "c.tif: the same scan as" in found[-1].reason and "a.tif, counted once" in found[-1].reason
 
 
-def test_copies_of_different_patients_are_each_their_own(tmp_path: Path) -> None:
-    """Without a worksheet every file is a patient: which of them a scan belongs to, nobody here can say."""
-    _write(tmp_path, a=b"one scan", b=b"one scan")
-    assert not any(slide.reason for slide in _submitted(tmp_path, patient=None).slides)
+def _mix_ups(new: NewRun) -> dict[str, str]:
+    return {slide.patient_id: read_source(slide.source).mix_up for slide in new.slides}
+
+
+def test_copies_of_different_patients_are_screened_and_name_one_another(tmp_path: Path) -> None:
+    """Whose of them a scan is, nobody here can say: a mix-up is told, and costs neither patient the night."""
+    _write(tmp_path, a=b"one scan", b=b"one scan", c=b"another!")
+    new = _submitted(tmp_path, patient=None)
+    assert not any(slide.reason for slide in new.slides)
+    assert _mix_ups(new) == {
+        "a": "slide a: the same scan was given for patient b; it can be of one of them only",
+        "b": "slide b: the same scan was given for patient a; it can be of one of them only",
+        "c": "",
+    }
+
+
+def test_of_many_patients_with_one_scan_a_few_are_named(tmp_path: Path) -> None:
+    _write(tmp_path, **dict.fromkeys("abcdef", b"a scan of a control"))
+    found = _mix_ups(_submitted(tmp_path, patient=None))
+    assert "given for patients b, c, d and 2 more;" in found["a"]
+    assert "given for patients a, b, c and 2 more;" in found["f"]
+
+
+def test_a_copy_of_each_patient_is_refused_and_what_stays_is_named(tmp_path: Path) -> None:
+    _write(tmp_path, a=b"one scan", b=b"one scan", c=b"one scan")
+    (tmp_path / "w.csv").write_text("path,patient_id\na.tif,P\nb.tif,P\nc.tif,Q\n", "utf-8")
+    found = new_run(gather([], tmp_path / "w.csv"), Settings(), "test").slides
+    assert [(slide.slide_id, slide.source["given_for_too"]) for slide in found] == [
+        ("a", "patient Q"),
+        ("c", "patient P"),
+        ("b", ""),
+    ]
+
+
+def test_who_screens_or_submits_is_told_of_a_mix_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.wake.wake", lambda *_: None)
+    (tmp_path / "in").mkdir()
+    _write(tmp_path / "in", a=b"one scan", b=b"one scan")
+    warned = "warning: patient a: slide a: the same scan was given for patient b; it can be of one of them only"
+    for command in (["submit"], ["screen", "--jobs", "1", "--out", str(tmp_path / "out")]):
+        given = [*command, str(tmp_path / "in"), "--state", str(tmp_path / command[0])]
+        assert warned in CliRunner().invoke(cli, given).stderr
 
 
 def test_a_folder_of_the_same_fields_is_the_same_smear(tmp_path: Path) -> None:
@@ -86,4 +127,4 @@ def test_what_cannot_be_read_is_left_to_its_turn(tmp_path: Path) -> None:
     sources = gather([tmp_path], patient="P").sources
     (tmp_path / "b.tif").unlink()
     stamp = [[source.path, 8, 1] for source in sources]
-    assert find_copies([(source, [one]) for source, one in zip(sources, stamp, strict=True)]) == {}
+    assert find_copies([(source, [one]) for source, one in zip(sources, stamp, strict=True)]) == Copies({}, {})

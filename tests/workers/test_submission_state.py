@@ -14,7 +14,8 @@ from smearscan.errors import SettingsError, TransientError
 from smearscan.store.database import MIGRATIONS, newest_revision, open_database
 from smearscan.store.location import Location, find_location
 from smearscan.store.runs import find_run
-from smearscan.store.submit import renamed_patients
+from smearscan.store.schema import runs
+from smearscan.store.submit import moved_out, renamed_patients
 
 
 def test_a_patient_renamed_between_submissions_is_named(database_url: str) -> None:
@@ -23,6 +24,33 @@ def test_a_patient_renamed_between_submissions_is_named(database_url: str) -> No
     renamed = new_night([("a", "P1"), ("b", "P3")], digest="e" * 64)
     assert database.run(renamed_patients, renamed) == [("/b", "P3", "P2")]
     database.close()
+
+
+def test_files_that_an_open_run_was_to_write_elsewhere_are_told(database_url: str) -> None:
+    database = open_database(database_url)
+    slides = [("a", "P1")]
+    assert database.read(moved_out, new_night(slides, out="/new")) == "", "nobody submitted it yet"
+    submit_night(database, slides, out="/old")
+    assert database.read(moved_out, new_night(slides, out="/new")) == "/old"
+    assert database.read(moved_out, new_night(slides, out="/old")) == ""
+    assert database.read(moved_out, new_night(slides)) == "", "they stay where they were to be"
+    with database.transaction() as connection:
+        connection.execute(runs.update().values(state="done"))
+    assert database.read(moved_out, new_night(slides, out="/new")) == "", "they are there, and come here too"
+    database.close()
+
+
+def test_who_moves_an_open_runs_files_is_told_both_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.wake.wake", lambda *_: None)
+    (tmp_path / "a.tif").write_bytes(b"a scan")
+    said = [
+        CliRunner().invoke(cli, ["submit", str(tmp_path / "a.tif"), "--out", out, "--state", str(tmp_path / "state")])
+        for out in ("/results/old", "/results/new")
+    ]
+    assert [one.stderr for one in said] == [
+        "",
+        "warning: the files of r1 will be in /results/new, not in /results/old as said before\n",
+    ]
 
 
 def test_a_run_that_is_not_there_is_named_with_those_that_are(database_url: str) -> None:

@@ -35,11 +35,12 @@ def command(
     from smearscan.lending import lend_scales
     from smearscan.settings import load_settings
     from smearscan.stages.export import write_run
+    from smearscan.stages.job import read_source
     from smearscan.stages.progress import run_progress
     from smearscan.stages.submission import new_run
     from smearscan.store.claims import ROUTINE, STAT
     from smearscan.store.state import open_state
-    from smearscan.store.submit import renamed_patients, submit
+    from smearscan.store.submit import moved_out, renamed_patients, submit
     from smearscan.submission import gather
     from workers.app import make_app
     from workers.commands.follow import follow
@@ -59,10 +60,17 @@ def command(
     )  # fmt: skip
     for path, now, before in opened.database.read(renamed_patients, new):
         click.echo(f"warning: {path} was submitted as patient {before} before, now as {now}", err=True)
+    moved_from = opened.database.read(moved_out, new)
     run_id, is_new = opened.database.run(submit, new)
+    if moved_from:
+        click.echo(
+            f"warning: the files of r{run_id} will be in {new.out}, not in {moved_from} as said before", err=True
+        )
     for slide in new.slides:
         if slide.reason:
             click.echo(f"failed: {slide.slide_id}: {slide.reason}", err=True)
+        if mix_up := read_source(slide.source).mix_up:
+            click.echo(f"warning: patient {slide.patient_id}: {mix_up}", err=True)
     wake(make_app(where), opened)
     said = f"run r{run_id}: {len(new.slides)} slides"
     click.echo(said if is_new else f"{said}, submitted before: nothing is done twice")

@@ -85,6 +85,9 @@ def command(
             watch.forget(submission)  # it is found again at the next look
             continue
         click.echo(f"run r{run_id}: {len(submission.sources)} slides", err=True)
+        for slide in new.slides:
+            if others := slide.source["given_for_too"]:  # ids alone: a file may be named after its patient
+                log.warning("the same scan was given for patient %s and for %s", slide.patient_id, others)
         try:
             wake(app, opened)
         except TransientError as error:  # the sweeper wakes them when the database is back
