@@ -12,10 +12,12 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from itertools import count
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 
 from smearscan.errors import PermanentError, TransientError
+from smearscan.models.runtime import take_gpu
 from smearscan.stages import flow
 from smearscan.stages.execute import Worker
 from smearscan.stages.progress import RunProgress, run_progress
@@ -101,8 +103,11 @@ def _work_in_processes(state: State, run_id: int, jobs: int, on_progress: OnProg
     # spawn: a forked child would inherit torch's locks in whatever state they are.
     context = get_context("spawn")
 
+    # One that takes the place of another takes another GPU too: the first one's may have failed.
+    places = count()
+
     def start() -> BaseProcess:
-        process = context.Process(target=_serve, args=(state.location, run_id), daemon=True)
+        process = context.Process(target=_serve, args=(state.location, run_id, next(places)), daemon=True)
         process.start()
         return process
 
@@ -181,8 +186,9 @@ def _give_up_if_hopeless(exit_code: int | None, n_deaths: int, jobs: int) -> Non
         )
 
 
-def _serve(location: Location, run_id: int) -> None:
+def _serve(location: Location, run_id: int, place: int) -> None:
     start_process()
+    take_gpu(place)
     state = open_state(location)
     worker = _worker(state, run_id)
     worker.on_device_lost = _end_without_device

@@ -31,10 +31,23 @@ def cpu_runtime() -> str:
 
 @cache
 def runtime() -> str:
-    """What `infer` runs on: the first GPU where there is one, else the CPU."""
+    """What `infer` runs on: the first GPU, or one like it (`take_gpu`), where there is one, else the CPU."""
     import torch
 
     if not torch.cuda.is_available():
         return cpu_runtime()
     precision = "bfloat16" if multiplies_bfloat16(torch.device("cuda")) else "float32"
     return f"cuda {torch.cuda.get_device_name()} {precision}, torch {torch.__version__}"
+
+
+def take_gpu(place: int) -> None:
+    """Let this process run networks on one of the GPUs that are like the first, in turns by its place among others.
+
+    GPUs of another name, which would give other last digits, are left alone. To be called before anything is computed.
+    """
+    import torch
+
+    n = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    alike = [gpu for gpu in range(n) if torch.cuda.get_device_name(gpu) == torch.cuda.get_device_name(0)]
+    if len(alike) > 1:
+        torch.cuda.set_device(alike[place % len(alike)])

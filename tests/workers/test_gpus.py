@@ -16,10 +16,12 @@ import torch
 from pretended_night import open_night, submit_night, take, wanting
 from sqlalchemy import select
 
-from smearscan.errors import TransientError
+from smearscan import local
+from smearscan.errors import PermanentError, TransientError
 from smearscan.local import start_process
 from smearscan.models import infer, load_package
 from smearscan.models.fused import for_inference
+from smearscan.models.runtime import take_gpu
 from smearscan.stages import execute
 from smearscan.stages.device import DeviceFullError, DeviceLostError, device_trouble
 from smearscan.stages.execute import Worker
@@ -109,6 +111,49 @@ def test_a_process_that_was_promised_a_gpu_and_finds_none_says_so(
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
         tasks._say_what_it_runs_on(("gpu",))
     assert "GPU 1 cannot be used: the networks run on cpu avx2 float32" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("names", "taken"),
+    [("AA", [0, 1, 0, 1]), ("ABA", [0, 2, 0, 2]), ("BAA", []), ("A", []), ("", [])],
+)
+def test_processes_of_one_screening_take_turns_on_gpus_of_one_kind(
+    names: str, taken: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another kind would give other last digits, and so would the same smears twice."""
+    found: list[int] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(names))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(names))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda gpu: names[gpu])
+    monkeypatch.setattr(torch.cuda, "set_device", found.append)
+    for place in range(4):
+        take_gpu(place)
+    assert found == taken
+
+
+def test_a_screenings_process_that_takes_the_place_of_another_takes_another_gpu(
+    night: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = submit_night(night.database, [("a", "A")])
+    places: list[int] = []
+
+    class Dies:
+        exitcode = 76
+
+        def __init__(self, target: object, args: tuple[object, object, int], daemon: bool) -> None:
+            places.append(args[2])
+
+        def start(self) -> None: ...
+        def is_alive(self) -> bool:
+            return False
+
+        terminate = join = start
+
+    monkeypatch.setattr(local, "get_context", lambda _: SimpleNamespace(Process=Dies))
+    monkeypatch.setattr(local, "_LOOK_S", 0.0)
+    with pytest.raises(PermanentError, match="worker processes died"):
+        local.work_off(night, run, 2, lambda progress: None)
+    assert places == list(range(len(places))) and len(places) > 2
 
 
 _PARENT = """
