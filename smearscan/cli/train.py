@@ -82,7 +82,7 @@ def command(
     sample_set = load_set(asked.set, data)
     place = open_place(device, precision)  # type: ignore[arg-type]  # click has checked the choice
     try:
-        with Progress(f"training {asked.name}") as progress:
+        with place, Progress(f"training {asked.name}") as progress:
             # One of several processes speaks for all.
             session = Session(place, n_workers=workers)
             if place.is_first:
@@ -92,7 +92,6 @@ def command(
     except KeyboardInterrupt:
         click.echo(f"stopped; the same command goes on from {out}", err=True)
         sys.exit(_INTERRUPTED)
-    place.close()  # not after an error: what ends alone does not wait, and torchrun ends the others
     if place.is_first:
         n = sum(len(one.division.test) for one in tested)
         told = f"tested on {n} images; see metrics.md" if n else "nothing with a label to test on; see predictions.csv"

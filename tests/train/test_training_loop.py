@@ -390,3 +390,18 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(SettingsError, match=r"process 2 .*--nproc-per-node 1"):
         open_place()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [(TrainingError("the loss is nan"), 2, "nan"), (KeyError("x"), 2, "Traceback"), (KeyboardInterrupt(), 130, "")],
+)
+def test_one_of_several_processes_that_fails_says_why_and_waits_for_nobody(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, said: str
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    with pytest.raises(type(error)), Place(torch.device("cpu"), torch.float32, rank=1, world=2):
+        raise error
+    assert ended == [code]
+    assert said in capsys.readouterr().err

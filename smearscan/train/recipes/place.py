@@ -5,21 +5,27 @@ Under ``torchrun -m smearscan.cli.main train …`` every process has its share o
 
 from __future__ import annotations
 
+import os
+import sys
+import traceback
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
+from types import TracebackType
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from smearscan.errors import SettingsError
+from smearscan.errors import SettingsError, SmearscanError
 from smearscan.models.infer import multiplies_bfloat16
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 #: The others wait while the first looks for duplicates, validates and tests: hours on a large set from a slow disk. A
 #: process that is lost ends the rest at once whatever this says, by torchrun.
 _PATIENCE = timedelta(hours=12)
+#: Exit codes, as the command line's.
+_FAILED, _INTERRUPTED = 2, 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +86,32 @@ class Place:
         torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
         return bool(told.item())
 
-    def close(self) -> None:
-        """Leave the group of processes, all together: one that leaves alone may wait for the others for ever."""
-        if self.world > 1:
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the group, all together; after an error say what it was and end this process at once.
+
+        What clears up after an error waits for the other processes, which wait for this one; torchrun ends them as
+        soon as it has ended.
+        """
+        if self.world == 1:
+            return
+        if error is None:
             torch.distributed.destroy_process_group()
+            return
+        is_stopped = isinstance(error, KeyboardInterrupt)
+        if is_stopped:
+            told = "stopped; the same command goes on where it was" if self.is_first else ""
+        else:
+            is_ours = isinstance(error, SmearscanError)
+            told = f"Error: {error}" if is_ours else "".join(traceback.format_exception(error))
+        print(told, file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_INTERRUPTED if is_stopped else _FAILED)
 
 
 def synchronised(model: nn.Module) -> nn.Module:
