@@ -115,20 +115,21 @@ def _recipes(name: str, changes: Sequence[str]) -> tuple[Recipe, list[Recipe]]:
 
 
 def _alike(recipe: Recipe, sample_set: SampleSet, out: Path, progress: Progress) -> list[list[str]]:
-    """Groups of images that show the same, found once and kept beside the run; a leaky protocol does not ask."""
+    """Groups of images that show the same, kept beside the run as long as the files stay; a leaky protocol asks not."""
     import json
 
     from smearscan.datasets.duplicates import find_duplicates
+    from smearscan.datasets.files import fingerprint
     from smearscan.report.atomic import make_folder, write_bytes
 
     if "leaky" in recipe.split.protocol:
         return []
-    path, size = out / "alike.json", len(sample_set.samples)
-    if path.exists() and (kept := json.loads(path.read_text("utf-8")))["images"] == size:
+    path, files = out / "alike.json", fingerprint(sample_set)
+    if path.exists() and (kept := json.loads(path.read_text("utf-8"))).get("files") == files:
         found: list[list[str]] = kept["groups"]
         return found
     groups = find_duplicates(sample_set, progress=lambda n, total: progress.update(n, total, "looking for duplicates"))
     found = [list(paths) for paths in groups.groups]
     make_folder(out)
-    write_bytes(path, json.dumps({"images": size, "groups": found}, indent=1).encode())
+    write_bytes(path, json.dumps({"files": files, "groups": found}, indent=1).encode())
     return found

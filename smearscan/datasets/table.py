@@ -22,7 +22,7 @@ def load_csv(path: Path) -> SampleSet:
     Raises
     ------
     DatasetError
-        If the file is no such table, a line lacks a path, a path is listed twice, or fewer than two classes are left.
+        If the file is no such table, a line lacks a path, a path is listed twice, or no line has a label.
     """
     rows = _read(path)
     has_subjects = all(row.get("subject") for row in rows)
@@ -33,8 +33,8 @@ def load_csv(path: Path) -> SampleSet:
             raise DatasetError(f"{path}: {sample.path} is listed twice", "remove one of its lines")
         seen.add(sample.path)
     classes = blasts_last(sorted({sample.label for sample in samples} - {""}, key=natural_key))
-    if len(classes) < 2:
-        raise DatasetError(f"{path}: fewer than two classes: {', '.join(classes) or 'none'}", "fill the column label")
+    if not classes:
+        raise DatasetError(f"{path}: no line has a label", "fill the column label")
     notes = () if has_subjects else ("no subjects: blocks of 50 lines stand in",)
     samples.sort(key=lambda sample: natural_key(sample.path))
     return SampleSet("csv", path.parent, classes, tuple(samples), has_subjects, notes)

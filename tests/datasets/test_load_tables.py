@@ -43,7 +43,7 @@ def test_without_subjects_blocks_of_lines_stand_in(tmp_path: Path) -> None:
         ("file,label\na.png,x\n", "no column path"),
         ("path,label\na.png,x\na.png,y\n", "a.png is listed twice"),
         ("path,label\n,x\nb.png,y\n", "line 2: no path"),
-        ("path,label\na.png,x\nb.png,x\n", "fewer than two classes"),
+        ("path,label\na.png,\nb.png,\n", "no line has a label"),
         ("", "no column path, label"),
     ],
 )

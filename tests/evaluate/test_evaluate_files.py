@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,25 @@ def test_a_package_gives_predictions_tables_and_figures(tmp_path: Path) -> None:
     names = {path.name for path in out.iterdir()}
     assert {"metrics.md", "per_class.csv", "per_subject.csv", "confusion.csv", "roc.svg", "confusion.svg",
             "reliability.svg", "comparison.md", "cost.csv", "evaluation.json"} <= names  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["folder", "table"])
+def test_a_set_of_one_class_is_measured_by_what_is_called_so(tmp_path: Path, kind: str) -> None:
+    card, data, out = package(tmp_path / "m"), tmp_path / "data", tmp_path / "out"
+    fields(data)
+    for grade in set(GRADES) - {"Pre"}:
+        shutil.rmtree(data / grade)
+    if kind == "table":
+        lines = [f"Pre/{path.name},Pre\n" for path in sorted((data / "Pre").iterdir())]
+        data = data / "set.csv"
+        data.write_text("path,label\n" + "".join(lines))
+    result = _run(card, "--data", data, "--out", out)
+    assert result.exit_code == 0, result.output
+    rows = _rows(out / "predictions.csv")
+    assert {row["label"] for row in rows} == {"Pre"} and len(rows) == 6
+    (pooled,) = _rows(out / "metrics.csv")
+    assert float(pooled["accuracy"]) == pytest.approx(np.mean([row["predicted"] == "Pre" for row in rows]), abs=1e-6)
+    assert pooled["auroc"] in {"", "nan"}  # there is nothing to rank it against
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -52,6 +52,12 @@ def test_a_model_may_know_more_classes_than_the_set() -> None:
     assert reconcile(PBC, TYPES).label_of["ig"] == "immature_granulocyte"
 
 
+def test_a_set_of_one_class_is_compared_where_the_model_knows_what_it_is_not() -> None:
+    assert reconcile(("ALL",), ("other", "blast")).label_of == {"ALL": "blast"}
+    with pytest.raises(SettingsError, match="blast cannot be matched"):
+        reconcile(("blast",), ("Early", "Pre", "Pro"))
+
+
 def test_a_finer_models_columns_are_added_up() -> None:
     found = reconcile(("hem", "all"), GRADES)
     assert found.groups == {"hem": ("Benign",), "all": ("Early", "Pre", "Pro")}

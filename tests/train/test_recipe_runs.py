@@ -6,6 +6,8 @@ The images are drawn, but for the 42 real crops where they are; sizes are tiny, 
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +19,10 @@ import torch
 from click.testing import CliRunner
 from cnmc_stand_in import add_sample, draw_cell, make_cnmc
 
-from smearscan.cli.train import _recipes, command
+from smearscan.cli.progress import Progress
+from smearscan.cli.train import _alike, _recipes, command
 from smearscan.datasets.files import sha256_of
+from smearscan.datasets.registry import load_set
 from smearscan.models.packages import load_package
 from smearscan.train.recipes.load import list_recipes, load_recipe
 
@@ -158,6 +162,24 @@ def test_two_processes_share_a_batch_and_end_where_one_does(fields: Path, tmp_pa
     assert CliRunner().invoke(command, [*given, "--out", str(one)], catch_exceptions=False).exit_code == 0
     first, second = (torch.load(out / "checkpoint.pt", weights_only=True)["model"] for out in (one, two))
     assert all(torch.allclose(value, second[name], rtol=0, atol=1e-5) for name, value in first.items())
+
+
+def test_what_shows_the_same_is_found_once_and_again_when_a_file_was_replaced(tmp_path: Path) -> None:
+    root, out, rng = tmp_path / "data", tmp_path / "out", np.random.default_rng(0)
+    for name in ("a/1.png", "a/2.png", "b/1.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(root / name), rng.integers(0, 256, (32, 32, 3), np.uint8))
+
+    def found() -> list[list[str]]:
+        with Progress("looking") as progress:
+            return _alike(load_recipe("sajon2024_cnn"), load_set("folder", root), out, progress)
+
+    assert found() == []
+    kept = json.loads((out / "alike.json").read_text("utf-8"))
+    (out / "alike.json").write_text(json.dumps({**kept, "groups": [["a/1.png", "a/2.png"]]}), "utf-8")
+    assert found() == [["a/1.png", "a/2.png"]]  # taken from the file
+    shutil.copy(root / "a/2.png", root / "b/1.png")
+    assert found() == [["a/2.png", "b/1.png"]]
 
 
 def test_the_recipes_are_listed_without_data() -> None:

@@ -19,7 +19,7 @@ from cnmc_stand_in import draw_cell
 
 from smearscan.datasets.registry import load_set
 from smearscan.datasets.samples import SampleSet
-from smearscan.errors import OutputError, SettingsError, TrainingError, UnreadableSlideError, WeightsError
+from smearscan.errors import DatasetError, OutputError, SettingsError, TrainingError, UnreadableSlideError, WeightsError
 from smearscan.evaluate.models import load_models
 from smearscan.models.packages import load_package
 from smearscan.models.registry import create_model
@@ -79,6 +79,13 @@ def _stopping_at(*steps: int) -> Any:
             os.kill(os.getpid(), signal.SIGINT)
 
     return report
+
+
+def test_a_set_of_one_class_is_refused_by_name(cells: SampleSet, tmp_path: Path) -> None:
+    alone = replace(cells, classes=("blast",), samples=tuple(s for s in cells.samples if s.label == "blast"))
+    with pytest.raises(DatasetError, match="one class alone: blast"):
+        train_recipe(_recipe(), alone, tmp_path / "out", _session())
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,10 @@ def divisions(sample_set: SampleSet, recipe: Recipe, alike: Iterable[Sequence[st
     SettingsError
         If there is no such protocol or fold.
     DatasetError
-        If the set does not have what the protocol needs.
+        If the set does not have what the protocol needs, or has one class alone: there is nothing to tell apart.
     """
+    if len(sample_set.classes) < 2:
+        raise DatasetError(f"{sample_set.root}: one class alone: {', '.join(sample_set.classes)}", "add another class")
     if recipe.split.protocol == COPIES_LEAKY:
         made = [_copies_first(sample_set, recipe)]
     else:
