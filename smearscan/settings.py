@@ -73,11 +73,11 @@ class ClassifySettings(_Stage):
 
     cell_type: str = "celltype"
     blast: tuple[str, ...] = ("blast", "blast2", "blast_home")
-    blast_weights: tuple[float, ...] = (0.45, 0.45, 0.6)
+    blast_weights: tuple[float, ...] = (0.6, 0.6, 0.45)
     blast_home: str = Field(
         "blast_home", description="member that knows one laboratory alone: where it is sure, size is not asked"
     )
-    blast_offset: float = Field(1.25, description="log-odds added to the sum, so that one half means one half at home")
+    blast_offset: float = Field(1.6, description="log-odds added to the sum, so that one half means one half at home")
     size_weight: float = Field(0.5, ge=0, description="of the cell's diameter beside the networks; 0 leaves it out")
     size_midpoint_um: float = Field(12.0, gt=0, description="diameter at which size says nothing, µm")
     size_spread_um: float = Field(1.2, gt=0, description="diameters to one unit of log-odds, µm")

@@ -133,6 +133,11 @@ def measure_row(window: np.ndarray, mask: np.ndarray) -> tuple[float, float, flo
     )
 
 
+def is_outlined(table: CellTable, rows: np.ndarray) -> np.ndarray:
+    """(M,) bool: rows whose mask shows a cell; red cells often have none, and a black picture teaches nothing."""
+    return np.array([bool(table.masks[row].any()) for row in rows])
+
+
 def is_smudge(table: CellTable) -> np.ndarray:
     """(N,) bool: pale, large and frayed among the malignant fields' cells: bare nuclei spread out on the glass."""
     cell, _, _, solidity, density = table.measures.T

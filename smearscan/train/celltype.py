@@ -21,7 +21,7 @@ from smearscan.models.fused import for_inference
 from smearscan.models.infer import logits
 from smearscan.models.packages import Package, load_package, save_package
 from smearscan.models.registry import create_model
-from smearscan.train.cells import CellTable, load_cells
+from smearscan.train.cells import CellTable, is_outlined, load_cells
 from smearscan.train.fit import Batch, Recipe, blended, fit, soft_targets
 from smearscan.train.labels_read import labels_read
 from smearscan.train.run_time import run_time_pictures
@@ -69,7 +69,7 @@ def train(
     share of a batch that stays near its laboratory's look: less of it serves other laboratories, more of it home.
     """
     is_left_out = table.is_from(*left_out)[cells.rows] & (cells.labels != CLASSES.index("artefact"))
-    keep = (cells.split == 0) & ~is_left_out
+    keep = (cells.split == 0) & ~is_left_out & is_outlined(table, cells.rows)
     rows, labels = cells.rows[keep], cells.labels[keep]
     unnamed, kinds = unnamed_cells(table)
     rows, labels = np.concatenate([rows, unnamed]), np.concatenate([labels, kinds])
@@ -187,7 +187,7 @@ def main() -> None:
     path, card = save_package(model, card, folder=given.out)
     package = for_inference(load_package(str(path) if given.out else card.name))  # 16 bits round: measured as it runs
     raw = logits(package, run_time_pictures(table, cells.rows, INPUT))
-    is_validation = cells.split == 1
+    is_validation = (cells.split == 1) & is_outlined(table, cells.rows)
     temperature = fit_temperature(raw[is_validation], cells.labels[is_validation])
     figures = measure(table, cells, raw) | measure_left_out(table, cells, raw, left_out)
     leukocytes = (cells.split == 2) & (cells.labels < CLASSES.index("platelet"))
