@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -13,12 +14,24 @@ from smearscan.errors import SettingsError
 from smearscan.models import Package, infer, load_package
 from smearscan.models.blast_pool import BlastPool
 from smearscan.models.ensemble import disagreement
-from smearscan.models.explain import grad_cam
+from smearscan.models.explain import Attention, attention, grad_cam, has_attention
 from smearscan.models.size_evidence import SizeEvidence
 from smearscan.records import CellMask, Crop
 from smearscan.settings import ClassifySettings
 from smearscan.stain import Normaliser
 from smearscan.verdict import Verdict, decide
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """Where a network looked at N cells, over the middle `window_um` of their crops, µm.
+
+    `cams` (N, S, S) float32 0 to 1 is Grad-CAM; `attention` a WT-DFN's own, None of any other network.
+    """
+
+    cams: np.ndarray
+    attention: Attention | None
+    window_um: float
 
 
 class Judge:
@@ -100,11 +113,12 @@ class Judge:
 
     def explain(
         self, crops: Sequence[Crop], masks: Sequence[CellMask], normaliser: Normaliser | None = None
-    ) -> list[np.ndarray]:
-        """Where the lead member of the blast ensemble looked: (S, S) float32 0 to 1 over its window, one a crop."""
+    ) -> Explanation:
+        """Where the lead member of the blast ensemble looked for a blast."""
         lead = self._lead  # as it was loaded: gradients pass through it
         (images,) = network_pictures([lead.card.input], crops, masks, normaliser).values()
-        return list(grad_cam(lead, images, _blasts_of(lead)))
+        own = attention(lead, images) if has_attention(lead) else None
+        return Explanation(grad_cam(lead, images, _blasts_of(lead)), own, lead.card.input.window_um)
 
     @staticmethod
     def _infer(package: Package, pictures: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -19,7 +19,7 @@ from smearscan.geometry import Size
 from smearscan.judge import load_judge
 from smearscan.models.field_subtypes import FieldSubtypes, field_subtypes, subtype_card
 from smearscan.records import Crop, PatientResult, Scale
-from smearscan.report.content import CellImage, ReportImages, Thumbnail
+from smearscan.report.content import CellImage, ReportImages, Streams, Thumbnail
 from smearscan.report.gallery import GalleryChoice, choose_gallery
 from smearscan.report.identity import CellKey, NumberedCell, is_called_blast
 from smearscan.settings import Settings
@@ -61,8 +61,9 @@ def take_pictures(job: PictureJob) -> ReportImages:
                     # Attention is that over the picture the networks saw, not over the finer one for the eye.
                     judged[numbered.key] = _cut(slide, field.scale, numbered, side_px)
             fields += _suspect_fields(slide, field.scale, shown, _n_fields(job, choice) - len(fields))
-    attention = _attention([judged[key] for key in choice.attention], choice.attention, job.settings)
-    gallery = {key: CellImage(crop.pixels, crop.um_per_px, attention.get(key)) for key, crop in crops.items()}
+    explained = _explained([judged[key] for key in choice.attention], choice.attention, job.settings)
+    nothing = (None, None)
+    gallery = {key: CellImage(crop.pixels, crop.um_per_px, *explained.get(key, nothing)) for key, crop in crops.items()}
     return ReportImages(thumbnails, gallery, _subtypes(fields))
 
 
@@ -100,8 +101,14 @@ def _cut(slide: Slide, scale: Scale, numbered: NumberedCell, side_px: int) -> Cr
     return crop
 
 
-def _attention(crops: Sequence[Crop], keys: Sequence[CellKey], settings: Settings) -> dict[CellKey, np.ndarray]:
+def _explained(
+    crops: Sequence[Crop], keys: Sequence[CellKey], settings: Settings
+) -> dict[CellKey, tuple[np.ndarray, Streams | None]]:
     if not keys:
         return {}
-    maps = load_judge(settings.classify).explain(crops, segment_cells(shipped_segmenter(), crops))
-    return dict(zip(keys, maps, strict=True))
+    found = load_judge(settings.classify).explain(crops, segment_cells(shipped_segmenter(), crops))
+    streams: list[Streams | None] = [None] * len(keys)
+    if own := found.attention:
+        shares = (found.window_um / (crop.um_per_px * crop.pixels.shape[1]) for crop in crops)
+        streams = [Streams(*parts) for parts in zip(own.maps, own.boxes, own.erased, shares, strict=True)]
+    return dict(zip(keys, zip(found.cams, streams, strict=True), strict=True))

@@ -20,7 +20,7 @@ from smearscan.evaluate.inputs import make_inputs
 from smearscan.evaluate.models import Model, load_models
 from smearscan.evaluate.reconcile import Agreement, reconcile
 from smearscan.evaluate.tables import Cell, write_csv
-from smearscan.models.explain import attention, grad_cam
+from smearscan.models.explain import attention, grad_cam, has_attention
 from smearscan.report.atomic import make_folder, write_bytes
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _explained(
     columns = {"image": shown.inputs, "Grad-CAM": _overlaid(shown.inputs, grad_cam(model.package, shown.inputs))}
     _draw(folder / "gradcam.png", shown, columns)
     files, notes = ["gradcam.png"], []
-    if model.card.network.startswith("wtdfn_"):
+    if has_attention(model.package):
         _draw_attention(folder / "attention.png", model, shown)
         files.append("attention.png")
     maps = block_maps(model.package, shown.inputs)

@@ -56,6 +56,11 @@ def grad_cam(package: Package, images: np.ndarray, class_index: int | None = Non
     return _joined(maps, images)
 
 
+def has_attention(package: Package) -> bool:
+    """Whether `attention` knows the network: a `wtdfn_*`."""
+    return package.card.network.startswith("wtdfn_")
+
+
 def attention(package: Package, images: np.ndarray) -> Attention:
     """Attention maps and boxes of a `wtdfn_*` package over images (N, S, S, 3).
 

@@ -15,7 +15,7 @@ from smearscan.records import Interval, PatientResult, SlideResult
 from smearscan.report import wording
 from smearscan.report.gallery import GalleryChoice, choose_gallery
 from smearscan.report.identity import CellKey, NumberedCell, is_called_blast
-from smearscan.report.inputs import CellImage, ReportImages, RunInfo, Thumbnail
+from smearscan.report.inputs import CellImage, ReportImages, RunInfo, Streams, Thumbnail
 from smearscan.report.wording import FLAGS, FlagWords
 from smearscan.settings import Settings
 
@@ -25,6 +25,7 @@ __all__ = [
     "GalleryChoice",
     "ReportImages",
     "RunInfo",
+    "Streams",
     "Thumbnail",
     "build_content",
     "choose_gallery",

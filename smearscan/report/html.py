@@ -39,6 +39,7 @@ class Pictures:
 
     cells: Mapping[CellKey, str]
     attention: Mapping[CellKey, str]
+    has_streams: bool
     maps: tuple[slide_map.MapView, ...]
     scale_bars: Mapping[CellKey, float]
     n_cells_left_out: int
@@ -146,9 +147,11 @@ def _encode(patient: PatientResult, content: Content, given: ReportImages) -> Pi
     order = [card.numbered.key for card in content.cards]
     cells, n_left_out = images.encode_within({k: v.pixels for k, v in given.gallery.items()}, order, _GALLERY_BUDGET)
     heat = {
-        key: images.attention_pair(given.gallery[key].pixels, attention)
+        key: images.stream_pictures(cell.pixels, attention, cell.streams)
+        if cell.streams
+        else images.attention_pair(cell.pixels, attention)
         for key in content.attention
-        if key in given.gallery and (attention := given.gallery[key].attention) is not None
+        if (cell := given.gallery.get(key)) and (attention := cell.attention) is not None
     }
     pairs, _ = images.encode_within(heat, content.attention, _ATTENTION_BUDGET, max_side=560)
     maps, n_maps_left_out = _maps(patient, content, given)
@@ -157,7 +160,8 @@ def _encode(patient: PatientResult, content: Content, given: ReportImages) -> Pi
         for key, image in given.gallery.items()
         if image.um_per_px is not None
     }
-    return Pictures(cells, pairs, maps, bars, n_left_out, n_maps_left_out)
+    has_streams = any(cell.streams for cell in given.gallery.values())
+    return Pictures(cells, pairs, has_streams, maps, bars, n_left_out, n_maps_left_out)
 
 
 def _maps(patient: PatientResult, content: Content, given: ReportImages) -> tuple[tuple[slide_map.MapView, ...], int]:

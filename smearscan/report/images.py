@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from smearscan.report.inputs import Streams
+
 #: (longer side in px, JPEG quality), best first: the first that fits is taken.
 LADDER = ((450, 88), (400, 85), (340, 84), (280, 82), (224, 80), (180, 76), (140, 72), (112, 65), (96, 50), (64, 40))
 
@@ -123,8 +125,44 @@ def overlay_attention(rgb: np.ndarray, attention: np.ndarray) -> np.ndarray:
 
 def attention_pair(rgb: np.ndarray, attention: np.ndarray) -> np.ndarray:
     """The cell and, to its right, the cell under its attention map: (H, 2W + gap, 3) uint8 RGB."""
-    gap = np.full((rgb.shape[0], max(1, rgb.shape[1] // 60), 3), 255, dtype=np.uint8)
-    return np.concatenate([rgb, gap, overlay_attention(rgb, attention)], axis=1)
+    return _joined(rgb, overlay_attention(rgb, attention), axis=1)
+
+
+def stream_pictures(rgb: np.ndarray, attention: np.ndarray, streams: Streams) -> np.ndarray:
+    """Four pictures of the window a WT-DFN was shown: (2H + gap, 2W + gap, 3) uint8 RGB.
+
+    The cell and its Grad-CAM; below them the streams' attention with a frame around what they zoom into, and the cell
+    less what they black out.
+    """
+    import cv2
+
+    cut = max(0, round(len(rgb) * (1 - streams.share) / 2))
+    seen = np.ascontiguousarray(rgb[cut : len(rgb) - cut, cut : rgb.shape[1] - cut])
+    size = seen.shape[1::-1]
+    erased = cv2.resize(streams.erased.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    kept = cv2.bitwise_and(seen, seen, mask=1 - erased)
+    own = _framed(overlay_attention(seen, streams.attention), streams)
+    return _joined(attention_pair(seen, attention), _joined(own, kept, axis=1), axis=0)
+
+
+def _framed(rgb: np.ndarray, streams: Streams) -> np.ndarray:
+    """The crop's frame, white in black: seen on any stain and any map."""
+    import cv2
+
+    scale, width = np.divide(rgb.shape[:2], streams.attention.shape)[::-1], max(1, len(rgb) // 150)
+    corners = [(streams.crop.x, streams.crop.y), (streams.crop.right, streams.crop.bottom)]
+    first, last = (np.round(corner * scale).astype(int) for corner in corners)
+    framed = rgb.copy()
+    for colour, line in ((0, 3 * width), (255, width)):
+        cv2.rectangle(framed, first.tolist(), (last - 1).tolist(), (colour, colour, colour), line)
+    return framed
+
+
+def _joined(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
+    """Two pictures with a white gap between them, one beside (1) or below (0) the other."""
+    shape = list(first.shape)
+    shape[axis] = max(1, shape[axis] // 60)
+    return np.concatenate([first, np.full(shape, 255, np.uint8), second], axis=axis)
 
 
 def _heat_colour(strength: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from smearscan.geometry import Box
 from smearscan.models.field_subtypes import FieldSubtypes
 from smearscan.report.identity import CellKey
 
@@ -18,6 +19,28 @@ class Thumbnail:
 
     pixels: np.ndarray
     scale: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Streams:
+    """What a WT-DFN made of one cell: where its attention lies, what it zooms into and what it blacks out.
+
+    Attributes
+    ----------
+    attention
+        (h, w) float, 0 to 1.
+    crop
+        What it zooms into, px of `attention`.
+    erased
+        (h, w) bool, what it blacks out.
+    share
+        Side of the window it was shown, about the picture's middle, of the picture's side; 0 to 1.
+    """
+
+    attention: np.ndarray
+    crop: Box
+    erased: np.ndarray
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,11 +55,14 @@ class CellImage:
         Its scale, for the scale bar; None draws none.
     attention
         (h, w) float, 0 to 1, over the same window; None where none was computed.
+    streams
+        Of a network that has any; `attention` then lies over their window too.
     """
 
     pixels: np.ndarray
     um_per_px: float | None = None
     attention: np.ndarray | None = None
+    streams: Streams | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
