@@ -62,8 +62,7 @@ def take_pictures(job: PictureJob) -> ReportImages:
                     judged[numbered.key] = _cut(slide, field.scale, numbered, side_px)
             fields += _suspect_fields(slide, field.scale, shown, _n_fields(job, choice) - len(fields))
     explained = _explained([judged[key] for key in choice.attention], choice.attention, job.settings)
-    nothing = (None, None)
-    gallery = {key: CellImage(crop.pixels, crop.um_per_px, *explained.get(key, nothing)) for key, crop in crops.items()}
+    gallery = {key: CellImage(crop.pixels, crop.um_per_px, *explained.get(key, ())) for key, crop in crops.items()}
     return ReportImages(thumbnails, gallery, _subtypes(fields))
 
 
@@ -103,12 +102,13 @@ def _cut(slide: Slide, scale: Scale, numbered: NumberedCell, side_px: int) -> Cr
 
 def _explained(
     crops: Sequence[Crop], keys: Sequence[CellKey], settings: Settings
-) -> dict[CellKey, tuple[np.ndarray, Streams | None]]:
+) -> dict[CellKey, tuple[np.ndarray, Streams | None, float]]:
+    """Of each cell what `CellImage` says of attention, its streams, and the share of the picture they lie over."""
     if not keys:
         return {}
     found = load_judge(settings.classify).explain(crops, segment_cells(shipped_segmenter(), crops))
     streams: list[Streams | None] = [None] * len(keys)
     if own := found.attention:
-        shares = (found.window_um / (crop.um_per_px * crop.pixels.shape[1]) for crop in crops)
-        streams = [Streams(*parts) for parts in zip(own.maps, own.boxes, own.erased, shares, strict=True)]
-    return dict(zip(keys, zip(found.cams, streams, strict=True), strict=True))
+        streams = [Streams(*parts) for parts in zip(own.maps, own.boxes, own.erased, strict=True)]
+    shares = [min(1.0, found.window_um / (crop.um_per_px * crop.pixels.shape[1])) for crop in crops]
+    return dict(zip(keys, zip(found.cams, streams, shares, strict=True), strict=True))

@@ -147,9 +147,7 @@ def _encode(patient: PatientResult, content: Content, given: ReportImages) -> Pi
     order = [card.numbered.key for card in content.cards]
     cells, n_left_out = images.encode_within({k: v.pixels for k, v in given.gallery.items()}, order, _GALLERY_BUDGET)
     heat = {
-        key: images.stream_pictures(cell.pixels, attention, cell.streams)
-        if cell.streams
-        else images.attention_pair(cell.pixels, attention)
+        key: images.attended(cell, attention)
         for key in content.attention
         if (cell := given.gallery.get(key)) and (attention := cell.attention) is not None
     }

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from smearscan.report.inputs import Streams
+from smearscan.report.inputs import CellImage, Streams
 
 #: (longer side in px, JPEG quality), best first: the first that fits is taken.
 LADDER = ((450, 88), (400, 85), (340, 84), (280, 82), (224, 80), (180, 76), (140, 72), (112, 65), (96, 50), (64, 40))
@@ -128,21 +128,30 @@ def attention_pair(rgb: np.ndarray, attention: np.ndarray) -> np.ndarray:
     return _joined(rgb, overlay_attention(rgb, attention), axis=1)
 
 
+def attended(cell: CellImage, attention: np.ndarray) -> np.ndarray:
+    """Where a network looked in what it was shown of a cell: pictures side by side, uint8 RGB."""
+    seen = middle(cell.pixels, cell.share)
+    return stream_pictures(seen, attention, cell.streams) if cell.streams else attention_pair(seen, attention)
+
+
+def middle(rgb: np.ndarray, share: float) -> np.ndarray:
+    """The middle of a picture, `share` of its side: what a network of a narrower window was shown."""
+    cut = max(0, round(len(rgb) * (1 - share) / 2))
+    return np.ascontiguousarray(rgb[cut : len(rgb) - cut, cut : rgb.shape[1] - cut])
+
+
 def stream_pictures(rgb: np.ndarray, attention: np.ndarray, streams: Streams) -> np.ndarray:
-    """Four pictures of the window a WT-DFN was shown: (2H + gap, 2W + gap, 3) uint8 RGB.
+    """Four pictures of what a WT-DFN was shown: (2H + gap, 2W + gap, 3) uint8 RGB.
 
     The cell and its Grad-CAM; below them the streams' attention with a frame around what they zoom into, and the cell
     less what they black out.
     """
     import cv2
 
-    cut = max(0, round(len(rgb) * (1 - streams.share) / 2))
-    seen = np.ascontiguousarray(rgb[cut : len(rgb) - cut, cut : rgb.shape[1] - cut])
-    size = seen.shape[1::-1]
-    erased = cv2.resize(streams.erased.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    kept = cv2.bitwise_and(seen, seen, mask=1 - erased)
-    own = _framed(overlay_attention(seen, streams.attention), streams)
-    return _joined(attention_pair(seen, attention), _joined(own, kept, axis=1), axis=0)
+    erased = cv2.resize(streams.erased.astype(np.uint8), rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    kept = cv2.bitwise_and(rgb, rgb, mask=1 - erased)
+    own = _framed(overlay_attention(rgb, streams.attention), streams)
+    return _joined(attention_pair(rgb, attention), _joined(own, kept, axis=1), axis=0)
 
 
 def _framed(rgb: np.ndarray, streams: Streams) -> np.ndarray:

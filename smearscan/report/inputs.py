@@ -33,14 +33,11 @@ class Streams:
         What it zooms into, px of `attention`.
     erased
         (h, w) bool, what it blacks out.
-    share
-        Side of the window it was shown, about the picture's middle, of the picture's side; 0 to 1.
     """
 
     attention: np.ndarray
     crop: Box
     erased: np.ndarray
-    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,15 +51,18 @@ class CellImage:
     um_per_px
         Its scale, for the scale bar; None draws none.
     attention
-        (h, w) float, 0 to 1, over the same window; None where none was computed.
+        (h, w) float, 0 to 1, over what the network was shown; None where none was computed.
     streams
-        Of a network that has any; `attention` then lies over their window too.
+        Of a network that has any, over the same.
+    share
+        Side of what the network was shown, about the picture's middle, of the picture's side; 0 to 1.
     """
 
     pixels: np.ndarray
     um_per_px: float | None = None
     attention: np.ndarray | None = None
     streams: Streams | None = None
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

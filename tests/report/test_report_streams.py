@@ -14,9 +14,9 @@ from smearscan.geometry import Box, Mpp, Size
 from smearscan.models import InputCard, ModelCard, create_model, save_package
 from smearscan.pictures import PictureJob, take_pictures
 from smearscan.records import FieldResult, PatientResult, Scale, SlideResult, SlideSource
-from smearscan.report.content import ReportImages, Streams
+from smearscan.report.content import CellImage, ReportImages, Streams
 from smearscan.report.html import render_report
-from smearscan.report.images import attention_pair, stream_pictures
+from smearscan.report.images import attended, attention_pair, middle, stream_pictures
 from smearscan.settings import Settings
 from smearscan.synth import write_smear
 
@@ -66,7 +66,7 @@ def test_the_attention_of_a_wtdfn_that_leads_is_on_the_reports_cells(patient: Pa
         assert cell.attention is not None and cell.streams is not None
         streams = cell.streams
         assert streams.attention.shape == streams.erased.shape == cell.attention.shape == (32, 32)
-        assert streams.share == pytest.approx(WINDOW_UM / 29, rel=0.02)
+        assert cell.share == pytest.approx(WINDOW_UM / 29, rel=0.02)
         rows, columns = np.nonzero(streams.erased)
         box = Box(*map(int, (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)))
         assert streams.crop == box  # it zooms into what it blacks out
@@ -77,6 +77,16 @@ def test_any_other_network_that_leads_shows_grad_cam_alone(patient: PatientResul
     pictures, page = _page(patient, _preset(tmp_path, "cnn_cbam", {"widths": [4], "head": "gap", "hidden": 4}))
     assert "Where the network looked" in page and _SAID not in page
     assert all(c.attention is not None and c.streams is None for c in pictures.gallery.values())
+    assert all(c.share == pytest.approx(WINDOW_UM / 29, rel=0.02) for c in pictures.gallery.values())
+
+
+def test_heat_lies_where_the_network_of_a_narrow_window_looked() -> None:
+    rgb = np.full((120, 120, 3), 128, np.uint8)
+    heat = np.zeros((6, 6))
+    heat[0, 0] = 1.0
+    drawn = attended(CellImage(rgb, 0.2, share=0.5), heat)
+    assert drawn.shape == (60, 121, 3)  # the middle half, twice
+    assert drawn[2, 63, 0] > 200 and (drawn[30:, :60] == 128).all()
 
 
 def test_the_frame_and_what_is_blacked_out_lie_where_the_attention_does() -> None:
@@ -84,8 +94,8 @@ def test_the_frame_and_what_is_blacked_out_lie_where_the_attention_does() -> Non
     rgb[:30] = 200  # outside the window
     erased = np.zeros((6, 6), bool)
     erased[1:3, 2:5] = True
-    streams = Streams(erased.astype(float), Box(2, 1, 3, 2), erased, share=0.5)
-    drawn = stream_pictures(rgb, np.zeros((6, 6)), streams)
+    streams = Streams(erased.astype(float), Box(2, 1, 3, 2), erased)
+    drawn = stream_pictures(middle(rgb, 0.5), np.zeros((6, 6)), streams)
     assert drawn.shape == (121, 121, 3)
     own, kept = drawn[61:, :60].astype(int), drawn[61:, 61:]
     black = np.zeros((60, 60), bool)
