@@ -14,7 +14,7 @@ from smearscan.errors import SettingsError
 from smearscan.models import Package, infer, load_package
 from smearscan.models.blast_pool import BlastPool
 from smearscan.models.ensemble import disagreement
-from smearscan.models.explain import Attention, attention, grad_cam, has_attention
+from smearscan.models.explain import Attention, attention, fine_cam, has_attention
 from smearscan.models.size_evidence import SizeEvidence
 from smearscan.records import CellMask, Crop
 from smearscan.settings import ClassifySettings
@@ -26,7 +26,7 @@ from smearscan.verdict import Verdict, decide
 class Explanation:
     """Where a network looked at N cells, over the middle `window_um` of their crops, µm.
 
-    `cams` (N, S, S) float32 0 to 1 is Grad-CAM; `attention` a WT-DFN's own, None of any other network.
+    `cams` (N, S, S) float32 0 to 1 is `fine_cam`'s; `attention` a WT-DFN's own, None of any other network.
     """
 
     cams: np.ndarray
@@ -118,7 +118,7 @@ class Judge:
         lead = self._lead  # as it was loaded: gradients pass through it
         (images,) = network_pictures([lead.card.input], crops, masks, normaliser).values()
         own = attention(lead, images) if has_attention(lead) else None
-        return Explanation(grad_cam(lead, images, _blasts_of(lead)), own, lead.card.input.window_um)
+        return Explanation(fine_cam(lead, images, _blasts_of(lead)), own, lead.card.input.window_um)
 
     @staticmethod
     def _infer(package: Package, pictures: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -6,7 +6,7 @@ batch shape of `smearscan.models.infer`, so that a cell's map does not depend on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,10 @@ from smearscan.models.registry import network_spec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+
+#: A coarser map says nothing of where in a cell a network looked: 2×2 is all that is left of 64 px at the end.
+_LEAST_MAP_PX = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +57,15 @@ def grad_cam(package: Package, images: np.ndarray, class_index: int | None = Non
     """
     layer = network_spec(package.card.network).cam_layer
     maps = [_cam(package.model, x, layer, class_index).cpu().numpy() for x in _batches(package, images)]
+    return _joined(maps, images)
+
+
+def fine_cam(package: Package, images: np.ndarray, class_index: int | None = None) -> np.ndarray:
+    """Grad-CAM of the last layer that still shows parts of a small image; arguments and result as of `grad_cam`."""
+    model, last = package.model, network_spec(package.card.network).cam_layer
+    maps = []
+    for x in _batches(package, images):
+        maps.append(_cam(model, x, _fine_layer(model, last, x), class_index).cpu().numpy())
     return _joined(maps, images)
 
 
@@ -123,6 +136,30 @@ def _watch(model: nn.Module, layer: str, x: Tensor) -> tuple[Tensor, Tensor]:
     finally:
         hook.remove()
     return seen[0], logits
+
+
+def _fine_layer(model: nn.Module, last: str, x: Tensor) -> str:
+    """`last` if its map is wide enough, else the last layer before it whose map is."""
+    import torch
+    from torch import Tensor
+
+    wide: list[str] = []
+
+    def told(name: str) -> Callable[..., None]:
+        def note(_module: nn.Module, _given: object, out: object) -> None:
+            if isinstance(out, Tensor) and out.ndim >= 3 and min(_as_map(out).shape[1:]) >= _LEAST_MAP_PX:
+                wide.append(name)
+
+        return note
+
+    hooks = [module.register_forward_hook(told(name)) for name, module in model.named_modules() if name]
+    try:
+        with torch.no_grad():
+            _watch(model, last, x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return last if last in wide or not wide else wide[-1]
 
 
 def _cam(model: nn.Module, x: Tensor, layer: str, class_index: int | None) -> Tensor:

@@ -143,7 +143,7 @@ def middle(rgb: np.ndarray, share: float) -> np.ndarray:
 def stream_pictures(rgb: np.ndarray, attention: np.ndarray, streams: Streams) -> np.ndarray:
     """Four pictures of what a WT-DFN was shown: (2H + gap, 2W + gap, 3) uint8 RGB.
 
-    The cell and its Grad-CAM; below them the streams' attention with a frame around what they zoom into, and the cell
+    The cell and its class map; below them the streams' attention with a frame around what they zoom into, and the cell
     less what they black out.
     """
     import cv2

@@ -10,7 +10,7 @@ import torch
 from small_networks import noise, small_card, small_package
 
 from smearscan.models import Package, create_model
-from smearscan.models.explain import feature_maps, grad_cam
+from smearscan.models.explain import feature_maps, fine_cam, grad_cam
 
 
 def _bright_is_class_one(tmp_path: Path) -> Package:
@@ -50,6 +50,28 @@ def test_without_a_class_the_most_probable_one_is_explained(tmp_path: Path) -> N
     package = _bright_is_class_one(tmp_path)
     images = np.full((1, 32, 32, 3), 200, np.uint8)
     assert np.array_equal(grad_cam(package, images), grad_cam(package, images, class_index=1))
+
+
+def test_where_the_last_map_is_fine_enough_it_is_grad_cams(tmp_path: Path) -> None:
+    package, images = _bright_is_class_one(tmp_path), noise(2, 32)
+    assert np.array_equal(fine_cam(package, images, 1), grad_cam(package, images, 1))
+
+
+def test_where_little_is_left_of_a_small_image_an_earlier_layer_says_where(tmp_path: Path) -> None:
+    """Of 64 px a ResNet's end leaves 2×2: along no line does such a map turn twice."""
+    torch.manual_seed(7)  # of most untrained ones nothing speaks for class 1
+    card = small_card("resnet18_cbam").model_copy(update={"options": {"channels": [4, 8, 8, 8]}})
+    package = Package(create_model("resnet18_cbam", 3, **card.options).eval(), card)
+    images = noise(2, 64)
+
+    cams = fine_cam(package, images, 1)
+
+    assert cams.shape == (2, 64, 64) and cams.min() >= 0 and cams.max() == 1
+    slopes = [column[column != 0] for column in np.diff(cams[0], axis=0).T]
+    assert max(np.count_nonzero(np.diff(np.sign(slope))) for slope in slopes) >= 2
+    assert grad_cam(package, images, 1).shape == cams.shape and not np.array_equal(grad_cam(package, images, 1), cams)
+    assert np.array_equal(fine_cam(package, images[:1], 1)[0], cams[0])
+    assert not any(module._forward_hooks for module in package.model.modules())
 
 
 def test_explaining_leaves_no_hook_and_no_gradient_behind(tmp_path: Path) -> None:
