@@ -90,7 +90,7 @@ def _with_the_same_ends(slides: Sequence[tuple[SlideSource, object]], places: Se
         try:
             of[tuple(sorted(_ends(path) for path in slides[place][0].paths))].append(place)
         except OSError:
-            continue
+            continue  # what cannot be read fails by name when its turn comes
     return sorted(place for group in of.values() if len(group) > 1 for place in group)
 
 
@@ -106,4 +106,4 @@ def _content(source: SlideSource) -> object:
     try:
         return tuple(sorted(content_digest(path) for path in source.paths))
     except SlideError:
-        return source.path
+        return source.path  # fails by name when its turn comes; until then it is like no other
