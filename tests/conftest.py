@@ -24,6 +24,7 @@ def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 def shared_data() -> Path:
     """The folder of development images; skips where a newcomer has none of it."""
     if not _SHARED.is_dir():
+        # They may not be copied here, and drawn ones cannot stand for what is measured on real ones.
         pytest.skip("no ../shared/data: a newcomer has none of these images, and none may enter the project")
     return _SHARED
 
@@ -38,6 +39,7 @@ def ordinary_rights() -> Iterator[None]:
         return
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "capset"):
+        # capset is Linux: elsewhere run the tests as an ordinary user, and they run.
         pytest.skip("root may read everything, and only on Linux can it lay that right down")
     # capget(2): version 3, this thread; then two triples of effective, permitted and inheritable rights.
     header, rights = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()

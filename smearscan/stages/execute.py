@@ -118,7 +118,9 @@ class Worker:
             self._put_back(claims, error, str(error), is_failure=False)
         except PermanentError as error:
             self._give_up(claims, error)
-        except Exception as error:  # any defect of ours: counted and put aside, the night goes on
+        # Everything else, since which defect of ours or of a library a slide will meet cannot be listed: it is written
+        # down with its traceback, counted against the chunk and put aside, and the other slides' night goes on.
+        except Exception as error:
             if (trouble := device_trouble(error)) is not None:
                 self._heed_device(claims, trouble)
             else:

@@ -42,6 +42,7 @@ def smearscan(tmp_path: Path) -> Smearscan:
     if os.geteuid() == 0:
         (tmp_path / "probe").mkdir(mode=0o500)
         if not _works([*_ORDINARY, "true"]) or _works([*_ORDINARY, "touch", str(tmp_path / "probe" / "file")]):
+            # Without setpriv nothing is forbidden to root, and the test would pass or fail for another reason.
             pytest.skip("root may write everywhere, and setpriv cannot take that right away here")
 
     before = _ORDINARY if os.geteuid() == 0 else []
@@ -56,6 +57,7 @@ def smearscan(tmp_path: Path) -> Smearscan:
 def tiny_disk(tmp_path: Path) -> Callable[[str, str], subprocess.CompletedProcess[str]]:
     """Run a shell script with a disk of 64 KiB mounted on a folder; `$smearscan` is the command line."""
     if not _works([*_OWN_MOUNTS, "mount -t tmpfs -o size=64k none /mnt"]):
+        # A full disk that is pretended is tested in tests/workers/test_full_disk.py; this one is real.
         pytest.skip("no disk can be mounted here: that needs root or user namespaces")
     (tmp_path / "main.py").write_text(_IMPATIENT, "utf-8")
 

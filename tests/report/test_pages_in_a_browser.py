@@ -83,6 +83,7 @@ def browser() -> Iterator[Browser]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the extra [test] has it")
     program = next(filter(None, map(shutil.which, _PROGRAMS)), None) or (str(_MACOS) if _MACOS.is_file() else None)
     if program is None:
+        # tests/run installs it where it may; Playwright's own browser would have to be fetched.
         pytest.skip(
             f"no {' or '.join(_PROGRAMS)} here: install Chromium (Debian: chromium) to see the pages in a browser"
         )

@@ -48,6 +48,7 @@ def test_a_dump_restored_into_an_empty_database_is_the_same_state(
 ) -> None:
     programs = [find_program("pg_dump"), find_program("pg_restore")]
     if None in programs:
+        # tests/run installs both where it may; what is tested is these programs' own work on our tables.
         pytest.skip("no pg_dump and pg_restore: PostgreSQL's client is a package of its own beside the server's")
     dump, restore = map(str, programs)
     address, other = fresh_postgresql(), fresh_postgresql()

@@ -215,6 +215,7 @@ def _told_by(name: str, instance: str) -> str:
 @pytest.mark.parametrize("unit", _UNITS, ids=lambda unit: unit.stem)
 def test_systemd_takes_the_units(unit: Path, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
+        # Only systemd knows its own grammar; there is no library of it.
         pytest.skip("no systemd-analyze: this machine has no systemd, and no use for its units")
     # A program that is here stands for the one that will be.
     text = unit.read_text("utf-8").replace(_PROGRAM, sys.executable)

@@ -225,10 +225,10 @@ def test_a_worker_asks_as_little_of_a_thousand_runs_as_of_one(database: Database
         assert n_statements(many[1:], queue) == n_statements(many[:1], queue)
 
 
+# SQLite has one writer at a time: there no second worker can be taking work meanwhile.
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_run_whose_last_work_another_is_taking_does_not_hide_the_next(database: Database) -> None:
     first, second = (submit_night(database, [("a", "A")], digest=f"{n}") for n in range(2))
-    if database.is_sqlite:
-        pytest.skip("SQLite has one writer at a time: there no second worker can be taking work meanwhile")
     with database.transaction() as other:
         other.execute(select(chunks).where(chunks.c.run_id == first).with_for_update())
         assert [held.run_id for held in take(database, wanting(first, second))] == [second]
