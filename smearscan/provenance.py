@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
+from typing import Any
 
 from smearscan import __version__
 from smearscan.settings import Settings
@@ -24,7 +26,12 @@ def package_names(settings: Settings) -> list[str]:
 
 def settings_digest(settings: Settings) -> str:
     """SHA-256 over every setting, in an order that does not depend on the file's."""
-    text = json.dumps(settings.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return digest_of(settings.model_dump(mode="json"))
+
+
+def digest_of(values: Mapping[str, Any]) -> str:
+    """SHA-256 over plain values, whatever order they stand in."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -6,11 +6,10 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, time
 
-from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection
 
 from smearscan.errors import SettingsError
-from smearscan.store.schema import told
+from smearscan.store.told import heard, tell
 
 _TOLD = "window"
 _FORM = re.compile(r"(\d{1,2}):(\d{2})\s*[-–]\s*(\d{1,2}):(\d{2})")
@@ -59,11 +58,9 @@ class Window:
 
 def tell_window(connection: Connection, text: str | None) -> None:
     """Write down in which hours routine work is done, for who asks why it waits; of several workers the last holds."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    said = dialect.insert(told).values(name=_TOLD, value=text or "")
-    connection.execute(said.on_conflict_do_update(index_elements=["name"], set_={"value": said.excluded.value}))
+    tell(connection, _TOLD, text or "")
 
 
 def told_window(connection: Connection) -> str:
     """What was told last; "" where routine work is done at any hour."""
-    return connection.execute(select(told.c.value).where(told.c.name == _TOLD)).scalar() or ""
+    return heard(connection, _TOLD) or ""

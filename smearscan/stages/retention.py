@@ -7,14 +7,16 @@ import time
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from smearscan.errors import TransientError
 from smearscan.store.artefacts import RESULTS, Kept
-from smearscan.store.schema import chunks, runs, slides, told
+from smearscan.store.schema import chunks, runs, slides
 from smearscan.store.state import State
+from smearscan.store.told import heard, tell
 
 log = logging.getLogger(__name__)
+
+_TOLD = "retention"
 
 #: Seconds after which a file that is half written has no writer any more.
 _ABANDONED_S = 86_400.0
@@ -33,14 +35,12 @@ class Retention:
 
 def tell_retention(connection: Connection, retention: Retention) -> None:
     """Write down what is to be kept, for whoever tidies the same state without being told."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    said = dialect.insert(told).values(name="retention", value=asdict(retention))
-    connection.execute(said.on_conflict_do_update(index_elements=["name"], set_={"value": said.excluded.value}))
+    tell(connection, _TOLD, asdict(retention))
 
 
 def told_retention(connection: Connection) -> Retention:
     """What was told last; the default where nothing was."""
-    found = connection.execute(select(told.c.value).where(told.c.name == "retention")).scalar()
+    found = heard(connection, _TOLD)
     return Retention(**found) if found else Retention()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from smearscan.store.inserts import insert_into
 from smearscan.store.schema import runtimes
 
 
@@ -20,8 +20,7 @@ def bind(connection: Connection, run_id: int, queue: str, runtime: str) -> bool:
     """
     said = select(runtimes.c.runtime).where(runtimes.c.run_id == run_id, runtimes.c.queue == queue)
     if (there := connection.execute(said).scalar_one_or_none()) is None:
-        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        mine = dialect.insert(runtimes).values(run_id=run_id, queue=queue, runtime=runtime)
+        mine = insert_into(connection, runtimes).values(run_id=run_id, queue=queue, runtime=runtime)
         # Two at the same moment: the second waits here until the first has committed, and reads what that one said.
         connection.execute(mine.on_conflict_do_nothing())
         there = connection.execute(said).scalar_one()
