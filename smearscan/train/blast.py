@@ -23,6 +23,7 @@ from smearscan.train.blast_cells import CLASSES, HOME_INPUT, INPUT, BlastCells, 
 from smearscan.train.blast_figures import finish_ensemble
 from smearscan.train.cells import CellTable, load_cells
 from smearscan.train.fit import Recipe, fit
+from smearscan.train.history import training_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +54,20 @@ def train_member(
     member: Member,
     recipe: Recipe,
     cells: BlastCells,
-    start: str | None = None,
+    start: torch.nn.Module | None = None,
     checkpoint: Path | None = None,
 ) -> torch.nn.Module:
-    """Train one member on `cells`, from scratch or from a package."""
+    """Train one member on `cells`, from scratch or from the weights of `start`."""
     make = home_batches if member.is_home else batches
     draw = make(table, cells, recipe.batch, member.seed)
     torch.manual_seed(member.seed)
     model = create_model(member.network, len(CLASSES), **member.options)
     if start is not None:
-        model.load_state_dict(load_package(start).model.state_dict())
+        model.load_state_dict(start.state_dict())
     return fit(model, draw, recipe, checkpoint)
 
 
-def make_card(name: str, member: Member, steps: int, left_out: tuple[str, ...]) -> ModelCard:
+def make_card(name: str, member: Member, training: dict[str, Any]) -> ModelCard:
     """The card before anything was measured."""
     return ModelCard(
         name=name,
@@ -78,14 +79,7 @@ def make_card(name: str, member: Member, steps: int, left_out: tuple[str, ...]) 
         temperature=1.0,
         figures={},
         thresholds={"blast": 0.5},
-        training={
-            "command": f"python -m smearscan.train.blast --member {name}",
-            "steps": steps,
-            "batch": 96,
-            "seed": member.seed,
-            "kept": "running average of the weights at the last step; no epoch was selected",
-            "left_out": list(left_out),
-        },
+        training=training,
         data=(
             "Taleqani (Ghaderzadeh et al. 2022; 2,608 fields, terms of the data not stated): cells found by stain "
             "contrast, labelled by the class of their field (weak: malignant fields hold normal cells too); training "
@@ -127,8 +121,12 @@ def main() -> None:
         member = MEMBERS[name] if given.seed is None else replace(MEMBERS[name], seed=given.seed)
         recipe = Recipe(steps=given.steps, rate=given.rate, seed=member.seed)
         cells = training_cells(table, left_out, tuple(given.leave_out_stain))
-        model = train_member(table, member, recipe, cells, given.start, given.checkpoint)
-        save_package(model, make_card(name, member, given.steps, left_out), folder=given.out)
+        start = load_package(given.start) if given.start else None
+        model = train_member(table, member, recipe, cells, start.model if start else None, given.checkpoint)
+        before = start.card.training if start else {}
+        told = training_told(f"python -m smearscan.train.blast --member {name}", recipe, before)
+        card = make_card(name, member, told | {"left_out": list(left_out)})
+        save_package(model, card, folder=given.out)
         print(f"{name} written", flush=True)
     if given.finish or not given.member:
         finish_ensemble(table, load_settings().classify, given.out)

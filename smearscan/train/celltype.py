@@ -23,6 +23,7 @@ from smearscan.models.packages import Package, load_package, save_package
 from smearscan.models.registry import create_model
 from smearscan.train.cells import CellTable, is_outlined, load_cells
 from smearscan.train.fit import Batch, Recipe, blended, fit, soft_targets
+from smearscan.train.history import training_told
 from smearscan.train.labels_read import labels_read
 from smearscan.train.run_time import run_time_pictures
 from smearscan.train.type_batches import TrainingRows, TypeBatches
@@ -107,21 +108,6 @@ def load_start(name: str, blend: str | None, share: float) -> Package:
     return Package(blended(package.model, load_package(blend).model, share), card)
 
 
-def training_told(recipe: Recipe, near: float, before: dict[str, Any]) -> dict[str, Any]:
-    """The card's table of training; `before` is that of the package that was gone on from."""
-    cycle = (
-        f"{recipe.steps} of {recipe.batch} cells at a rate of {recipe.rate:g}, seed {recipe.seed}, {near:g} near home"
-    )
-    return {
-        "command": "python -m smearscan.train.celltype",
-        "steps": before.get("steps", 0) + recipe.steps,
-        "batch": recipe.batch,
-        "seed": recipe.seed,
-        "cycles": "; ".join(filter(None, [before.get("cycles"), cycle])),
-        "kept": "running average of the weights at the last step; no epoch was selected",
-    }
-
-
 def make_card(name: str, training: dict[str, Any]) -> ModelCard:
     """The card before anything was measured."""
     n_taleqani = sum(path.startswith("taleqani/") for path, _, _ in labels_read())
@@ -183,7 +169,9 @@ def main() -> None:
         model, card = start.model, make_card("celltype", start.card.training)
     else:
         model = train(table, cells, recipe, left_out, start.model if start else None, given.checkpoint, given.near)
-        card = make_card("celltype", training_told(recipe, given.near, start.card.training if start else {}))
+        before = start.card.training if start else {}
+        told = training_told("python -m smearscan.train.celltype", recipe, before, f"{given.near:g} near home")
+        card = make_card("celltype", told)
     path, card = save_package(model, card, folder=given.out)
     package = for_inference(load_package(str(path) if given.out else card.name))  # 16 bits round: measured as it runs
     raw = logits(package, run_time_pictures(table, cells.rows, INPUT))
