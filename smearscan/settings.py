@@ -78,7 +78,7 @@ class ClassifySettings(_Stage):
         "blast_home", description="member that knows one laboratory alone: where it is sure, size is not asked"
     )
     blast_offset: float = Field(1.6, description="log-odds added to the sum, so that one half means one half at home")
-    size_weight: float = Field(0.5, ge=0, description="of the cell's diameter beside the networks; 0 leaves it out")
+    size_weight: float = Field(0.75, ge=0, description="of the cell's diameter beside the networks; 0 leaves it out")
     size_midpoint_um: float = Field(12.0, gt=0, description="diameter at which size says nothing, µm")
     size_spread_um: float = Field(1.2, gt=0, description="diameters to one unit of log-odds, µm")
     size_ceiling: float = Field(1.0, ge=0, description="large cells say no more than this many units: monocytes")

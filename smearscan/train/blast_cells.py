@@ -16,7 +16,7 @@ from smearscan.models.cards import InputCard
 from smearscan.train.cells import CellTable, is_smudge
 from smearscan.train.fit import Batch, soft_targets
 from smearscan.train.restain import Restainer, Strength
-from smearscan.train.windows import degraded, masked_pictures
+from smearscan.train.windows import degraded, masked_pictures, shrinks_without_scale
 
 CLASSES = ("other", "blast")
 #: Window that the members see in training, µm. At run time they are shown `INPUT`'s: cells larger by a third. That
@@ -44,9 +44,16 @@ HOME_INPUT = INPUT.model_copy(
 )
 #: Where a picture is carried to teach that member what is not its own laboratory.
 ELSEWHERE = Strength(scale=0.12, blur_px=1.3, mix=0.30, gain=0.45, offset=0.06)
-#: Half of a batch is left near its own laboratory's look, half is carried far from it.
-NEAR = Strength(scale=0.06, blur_px=0.9, mix=0.05, gain=0.10, offset=0.02)
-FAR = Strength(scale=0.10, blur_px=1.3, mix=0.15, gain=0.25, offset=0.05)
+#: Half of a batch is left near its own laboratory's look, half is carried far from it. Sizes are drawn wide: a scale
+#: measured from red cells may be off by a quarter, and size is asked apart from the networks.
+NEAR = Strength(scale=0.09, blur_px=0.9, mix=0.05, gain=0.10, offset=0.02)
+FAR = Strength(scale=0.16, blur_px=1.3, mix=0.15, gain=0.25, offset=0.05)
+#: Share of a batch that is shown as pictures without scale are: every cell as wide.
+_WITHOUT_SCALE = 0.15
+#: Lowest JPEG quality of a coarse picture.
+_WORST_QUALITY = 35
+#: Share of the draws in which a cell of Taleqani, and of another laboratory, is shown as a coarse camera keeps it.
+_COARSE_AT_HOME, _COARSE_ABROAD = 0.4, 0.6
 #: A positive must at least look like a nucleated round cell: nucleus in µm, nucleus to cytoplasm.
 _LEAST_NUCLEUS_UM, _LEAST_NUCLEAR_SHARE = 7.0, 0.5
 _SHARES = {"Benign": 0.50, "pbc": 0.20, "raabin": 0.10, "bccd": 0.10, "seg1": 0.08, "seg2": 0.02}
@@ -126,23 +133,23 @@ def _spread_over_stains(table: CellTable, rows: np.ndarray) -> np.ndarray:
 
 
 def batches(table: CellTable, cells: BlastCells, n: int, seed: int) -> Callable[[np.random.Generator], Batch]:
-    """What draws batches of `n`: sharp pictures are degraded to Taleqani's in three draws of five."""
+    """What draws batches of `n`: sharp and coarse pictures, of known and of unknown scale."""
     own = _own(table)[cells.rows]
-    sharp = masked_pictures(table.windows[cells.rows], table.masks[cells.rows], TRAINING_WINDOW_UM, INPUT.side_px)
-    coarse = sharp.copy()
-    abroad = cells.rows[~own]
-    coarse[~own] = masked_pictures(
-        degraded(table.windows[abroad], seed), table.masks[abroad], TRAINING_WINDOW_UM, INPUT.side_px
-    )
+    windows, masks = table.windows[cells.rows], table.masks[cells.rows]
+    sharp = masked_pictures(windows, masks, TRAINING_WINDOW_UM, INPUT.side_px)
+    coarse = masked_pictures(degraded(windows, seed, _WORST_QUALITY), masks, TRAINING_WINDOW_UM, INPUT.side_px)
+    coarse_shares = np.where(own, _COARSE_AT_HOME, _COARSE_ABROAD)
+    typical = shrinks_without_scale(table.measures[cells.rows, 0])
     restain = Restainer(seed)
 
     def draw(rng: np.random.Generator) -> Batch:
         batch = rng.choice(len(cells.rows), n, p=cells.chances)
-        is_coarse = (rng.random(n) < 0.6)[:, None, None, None]
+        is_coarse = (rng.random(n) < coarse_shares[batch])[:, None, None, None]
         images = torch.from_numpy(np.where(is_coarse, coarse[batch], sharp[batch])).permute(0, 3, 1, 2)
         half = n // 2
-        whitened = torch.cat([restain(images[:half], NEAR), restain(images[half:], FAR)])
-        return whitened, soft_targets(cells.labels[batch], len(CLASSES))
+        shrinks = torch.from_numpy(np.where(rng.random(n) < _WITHOUT_SCALE, typical[batch], 1).astype(np.float32))
+        near, far = restain(images[:half], NEAR, shrinks[:half]), restain(images[half:], FAR, shrinks[half:])
+        return torch.cat([near, far]), soft_targets(cells.labels[batch], len(CLASSES))
 
     return draw
 

@@ -9,14 +9,13 @@ import torch
 from torch import Tensor
 
 from smearscan.crops.mask import CellSegmenter
-from smearscan.crops.readymade import TYPICAL_CELL_UM
 from smearscan.models.cards import InputCard
 from smearscan.train.cells import SOURCES, CellTable
 from smearscan.train.coarse_copies import coarse_copies
 from smearscan.train.foreign import Foreigner, ForeignLook
 from smearscan.train.restain import Strength
 from smearscan.train.stain_maps import StainMaps
-from smearscan.train.windows import FINE_UM, masked_pictures, nucleus_pictures
+from smearscan.train.windows import FINE_UM, masked_pictures, nucleus_pictures, shrinks_without_scale
 
 _NEAR = Strength(scale=0.05, blur_px=0.7, mix=0.04, gain=0.08, offset=0.02, rim=0.2)
 _FAR = ForeignLook()
@@ -24,10 +23,8 @@ _FAR = ForeignLook()
 _RESTAINED, _COPIED = 0.6, 0.5
 #: Each cell is copied so many times.
 _N_COPIES = 3
-#: Share of a batch that is shown as pictures without scale are: every cell as wide as `TYPICAL_CELL_UM`.
+#: Share of a batch that is shown as pictures without scale are: every cell as wide.
 _WITHOUT_SCALE = 0.25
-#: Cells narrower or wider than these multiples of it are brought only so far.
-_WIDTHS = (0.4, 2.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +83,7 @@ class TypeBatches:
         copies, masks = coarse_copies(table.windows[rows[chosen]], table.masks[rows[chosen]], segmenter, seed)
         self._pictures = np.concatenate([own, _pictures(copies, masks, card)])
         widths = np.concatenate([table.measures[rows, 0], 2 * np.sqrt((masks > 0).sum((1, 2)) / np.pi) * FINE_UM])
-        self._shrinks = (widths / TYPICAL_CELL_UM).clip(*_WIDTHS)
+        self._shrinks = shrinks_without_scale(widths)
         self._copies = _copies_of(chosen, len(rows))
 
     def __call__(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

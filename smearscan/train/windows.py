@@ -6,10 +6,13 @@ import cv2
 import numpy as np
 
 from smearscan.crops.mask import CellSegmenter, central_cell
+from smearscan.crops.readymade import TYPICAL_CELL_UM
 
 #: Every cell is kept as the mask network sees it: this side for this many µm.
 WINDOW_UM, WINDOW_PX = 29.0, 128
 FINE_UM = WINDOW_UM / WINDOW_PX
+#: Cells narrower or wider than these multiples of `TYPICAL_CELL_UM` are brought only so far to it.
+_WIDTHS = (0.4, 2.0)
 
 
 def window_at(rgb: np.ndarray, x: float, y: float, um_per_px: float) -> np.ndarray:
@@ -61,7 +64,12 @@ def nucleus_pictures(masks: np.ndarray, window_um: float, side_px: int) -> np.nd
     return out
 
 
-def degraded(windows: np.ndarray, seed: int) -> np.ndarray:
+def shrinks_without_scale(diameters_um: np.ndarray) -> np.ndarray:
+    """By how much cells (N,) must shrink to be as wide as a picture without scale takes them; never much."""
+    return np.asarray((diameters_um / TYPICAL_CELL_UM).clip(*_WIDTHS))
+
+
+def degraded(windows: np.ndarray, seed: int, worst_quality: int = 70) -> np.ndarray:
     """Sharp windows as a coarse camera would have kept them: 0.45–0.54 µm/px, blurred, JPEG; same shape."""
     rng = np.random.default_rng(seed)
     out = np.empty_like(windows)
@@ -69,7 +77,7 @@ def degraded(windows: np.ndarray, seed: int) -> np.ndarray:
         side = int(rng.integers(54, 66))
         small = cv2.resize(window, (side, side), interpolation=cv2.INTER_AREA)
         small = cv2.GaussianBlur(small, (0, 0), float(rng.uniform(0.3, 0.8)))
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(70, 95))]
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(worst_quality, 95))]
         small = np.asarray(cv2.imdecode(cv2.imencode(".jpg", small, quality)[1], cv2.IMREAD_COLOR))
         out[i] = cv2.resize(small, (WINDOW_PX, WINDOW_PX), interpolation=cv2.INTER_CUBIC)
     return out

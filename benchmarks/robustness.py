@@ -1,0 +1,151 @@
+"""What another camera, focus or a wrong scale does to blasts.
+
+    python benchmarks/robustness.py --data FOLDER --cache FOLDER
+
+Whole cells that no network was trained on, each changed in one way and outlined anew, through the type network and the
+blast ensemble as they run. A line a change: the share called blast in each group, and the AUROC of Taleqani's malignant
+test blocks against its benign ones, and against lymphocytes and monocytes of other laboratories.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from smearscan.classes import LOOK_LIKE_BLASTS, MONONUCLEAR
+from smearscan.crops.mask import load_segmenter
+from smearscan.models.infer import infer
+from smearscan.models.packages import load_package
+from smearscan.settings import load_settings
+from smearscan.train.blast_cells import held_back, usable
+from smearscan.train.blast_figures import ensemble_probability, is_one_of
+from smearscan.train.cells import CellTable, load_cells, measure_row
+from smearscan.train.measure_scores import auroc
+from smearscan.train.run_time import run_time_pictures
+from smearscan.train.windows import FINE_UM, WINDOW_PX, WINDOW_UM, outline
+
+#: So many cells of a group, of the malignant one twice as many.
+_MOST = 200
+Change = Callable[[np.ndarray], np.ndarray]
+
+
+def blurred(um: float) -> Change:
+    """Gaussian blur of that standard deviation."""
+    return lambda window: cv2.GaussianBlur(window, (0, 0), um / FINE_UM)
+
+
+def coarse(um_per_px: float) -> Change:
+    """Kept at that scale."""
+    side = round(WINDOW_UM / um_per_px)
+    return lambda window: _sized(_sized(window, side, cv2.INTER_AREA), WINDOW_PX, cv2.INTER_CUBIC)
+
+
+def _sized(window: np.ndarray, side: int, how: int) -> np.ndarray:
+    return cv2.resize(window, (side, side), interpolation=how)
+
+
+def as_jpeg(quality: int) -> Change:
+    """Kept as JPEG of the window's own pixels."""
+    return lambda window: np.asarray(
+        cv2.imdecode(cv2.imencode(".jpg", window, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+    )
+
+
+def sharpened(window: np.ndarray) -> np.ndarray:
+    """Edges doubled, as some cameras do."""
+    edges = window.astype(np.float32) - cv2.GaussianBlur(window, (0, 0), 1.2)
+    return (window + edges).clip(0, 255).astype(np.uint8)
+
+
+def scaled(times: float) -> Change:
+    """As many times larger as a wrong scale shows it."""
+    shift = (WINDOW_PX - 1) / 2 * (1 - times)
+    matrix = np.array([[times, 0, shift], [0, times, shift]])
+    return lambda window: cv2.warpAffine(
+        window, matrix, (WINDOW_PX, WINDOW_PX), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+    )
+
+
+def denser(*exponents: float) -> Change:
+    """Optical density of red, green and blue times so much."""
+    return lambda window: (255 * (window / 255) ** np.array(exponents)).clip(0, 255).astype(np.uint8)
+
+
+CHANGES: dict[str, Change] = {
+    "as it is": lambda window: window,
+    "blur 0.2 µm": blurred(0.2),
+    "blur 0.35 µm": blurred(0.35),
+    "blur 0.5 µm": blurred(0.5),
+    "0.5 µm/px": coarse(0.5),
+    "JPEG 40": as_jpeg(40),
+    "sharpened": sharpened,
+    "scale off: 0.85": scaled(0.85),
+    "scale off: 1.15": scaled(1.15),
+    "scale off: 1.3": scaled(1.3),
+    "stained 1.3 times": denser(1.3, 1.3, 1.3),
+    "stained 0.7 times": denser(0.7, 0.7, 0.7),
+    "pinker": denser(0.75, 1.1, 1.0),
+    "bluer": denser(1.25, 1.05, 0.75),
+}
+
+
+def groups_of(table: CellTable) -> dict[str, np.ndarray]:
+    """Rows by group, drawn once with one seed."""
+    rng = np.random.default_rng(5)
+    is_cell = usable(table) & table.is_whole
+    round_cells = is_cell & held_back(table) & np.isin(table.types, ["lymphocyte", "monocyte"])
+    groups = {name: round_cells & table.is_from(name) for name in ("pbc", "raabin", "bccd", "seg1")}
+    groups["benign"] = is_cell & table.is_from("Benign") & (table.blocks > 0)
+    groups["malignant"] = is_cell & table.is_from("Early", "Pre", "Pro") & (table.blocks > 0)
+    rows = {name: np.flatnonzero(chosen) for name, chosen in groups.items()}
+    most = {name: _MOST * (1 + (name == "malignant")) for name in rows}
+    return {name: np.sort(rng.choice(of, min(most[name], len(of)), replace=False)) for name, of in rows.items()}
+
+
+def changed(table: CellTable, rows: np.ndarray, change: Change) -> CellTable:
+    """A table of these rows alone with every window changed, outlined and measured anew."""
+    windows = np.stack([change(np.ascontiguousarray(table.windows[row])) for row in rows])
+    masks = outline(windows, load_segmenter())
+    measures = np.array([measure_row(w, m) for w, m in zip(windows, masks, strict=True)], np.float32)
+    return replace(table, windows=windows, masks=masks, measures=measures)
+
+
+def main() -> None:
+    """Print a line a change."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    table, settings = load_cells(given.data, given.cache), load_settings().classify
+    groups = groups_of(table)
+    rows, names = np.concatenate([*groups.values()]), np.repeat([*groups], [len(of) for of in groups.values()])
+    types, members = load_package(settings.cell_type), [load_package(name) for name in settings.blast]
+    classes = np.array(types.card.classes)
+    is_blast = names == "malignant"
+    told = {name: f"{name} ({len(of)})" for name, of in groups.items()}
+    print(f"{'':18}", *told.values(), "AUROC: benign, others", sep="  ")
+    for title, change in CHANGES.items():
+        seen = changed(table, rows, change)
+        every = np.arange(len(rows))
+        chances = infer(types, run_time_pictures(seen, every, types.card.input))
+        is_sure = chances.max(1) >= types.card.thresholds["unidentified"]
+        may_be = is_one_of(classes[chances.argmax(1)], MONONUCLEAR | LOOK_LIKE_BLASTS) | ~is_sure
+        blast = ensemble_probability(members, settings, seen, every)
+        called = may_be & (blast >= members[0].card.thresholds["blast"])
+        columns = [f"{called[names == name].mean():.2f}".rjust(len(told[name])) for name in groups]
+        others = is_blast | ~np.isin(names, ["benign", "malignant"])
+        home = is_blast | (names == "benign")
+        columns.append(f"{auroc(blast[home], is_blast[home]):.3f}, {auroc(blast[others], is_blast[others]):.3f}")
+        print(f"{title:18}", *columns, sep="  ", flush=True)
+
+
+if __name__ == "__main__":
+    main()
