@@ -2,9 +2,9 @@
 
     python benchmarks/robustness.py --data FOLDER --cache FOLDER
 
-Whole cells that no network was trained on, each changed in one way and outlined anew, through the type network and the
-blast ensemble as they run. A line a change: the share called blast in each group, and the AUROC of Taleqani's malignant
-test blocks against its benign ones, and against lymphocytes and monocytes of other laboratories.
+Whole cells that no blast network was trained on, each changed in one way and outlined anew, through the type network
+and the blast ensemble as they run. A line a change: the share called blast in each group, and the AUROC of Taleqani's
+malignant test blocks against its benign ones, and against lymphocytes and monocytes of other laboratories.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from smearscan.train.blast_figures import ensemble_probability, is_one_of
 from smearscan.train.cells import CellTable, load_cells, measure_row
 from smearscan.train.measure_scores import auroc
 from smearscan.train.run_time import run_time_pictures
+from smearscan.train.type_figures import cells_at
 from smearscan.train.windows import FINE_UM, WINDOW_PX, WINDOW_UM, outline
 
 #: So many cells of a group, of the malignant one twice as many.
@@ -52,8 +53,9 @@ def _sized(window: np.ndarray, side: int, how: int) -> np.ndarray:
 
 def as_jpeg(quality: int) -> Change:
     """Kept as JPEG of the window's own pixels."""
+    code = [cv2.IMWRITE_JPEG_QUALITY, quality]
     return lambda window: np.asarray(
-        cv2.imdecode(cv2.imencode(".jpg", window, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+        cv2.imdecode(cv2.imencode(".jpg", window[..., ::-1], code)[1], cv2.IMREAD_COLOR)[..., ::-1]
     )
 
 
@@ -110,10 +112,11 @@ def groups_of(table: CellTable) -> dict[str, np.ndarray]:
 
 def changed(table: CellTable, rows: np.ndarray, change: Change) -> CellTable:
     """A table of these rows alone with every window changed, outlined and measured anew."""
-    windows = np.stack([change(np.ascontiguousarray(table.windows[row])) for row in rows])
+    part = cells_at(table, rows)
+    windows = np.stack([change(np.ascontiguousarray(window)) for window in part.windows])
     masks = outline(windows, load_segmenter())
     measures = np.array([measure_row(w, m) for w, m in zip(windows, masks, strict=True)], np.float32)
-    return replace(table, windows=windows, masks=masks, measures=measures)
+    return replace(part, windows=windows, masks=masks, measures=measures)
 
 
 def main() -> None:

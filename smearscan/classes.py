@@ -62,7 +62,7 @@ MONONUCLEAR = frozenset(
 )
 
 #: What dense round blasts of a foreign stain are named by mistake. They are judged too, but only a call takes one of
-#: them out of its class: basophils and nucleated red cells themselves are hardly ever called (docs/validation.md).
+#: them out of its class: basophils and nucleated red cells themselves are hardly ever called (docs/decisions/0004).
 LOOK_LIKE_BLASTS = frozenset({CellClass.BASOPHIL, CellClass.ERYTHROBLAST})
 
 #: Listed beside the differential with their counts, never in the denominator.

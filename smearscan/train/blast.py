@@ -116,17 +116,17 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     cv2.setNumThreads(1)
     table = load_cells(given.data, given.cache)
-    left_out = tuple(given.leave_out)
+    left_out, stains = tuple(given.leave_out), tuple(given.leave_out_stain)
+    without = ", ".join([f"without {name}" for name in left_out] + [f"without stain {stain}" for stain in stains])
     for name in () if given.finish else given.member or tuple(MEMBERS):
         member = MEMBERS[name] if given.seed is None else replace(MEMBERS[name], seed=given.seed)
         recipe = Recipe(steps=given.steps, rate=given.rate, seed=member.seed)
-        cells = training_cells(table, left_out, tuple(given.leave_out_stain))
+        cells = training_cells(table, left_out, stains)
         start = load_package(given.start) if given.start else None
         model = train_member(table, member, recipe, cells, start.model if start else None, given.checkpoint)
         before = start.card.training if start else {}
-        told = training_told(f"python -m smearscan.train.blast --member {name}", recipe, before)
-        card = make_card(name, member, told | {"left_out": list(left_out)})
-        save_package(model, card, folder=given.out)
+        told = training_told(f"python -m smearscan.train.blast --member {name}", recipe, before, without)
+        save_package(model, make_card(name, member, told), folder=given.out)
         print(f"{name} written", flush=True)
     if given.finish or not given.member:
         finish_ensemble(table, load_settings().classify, given.out)

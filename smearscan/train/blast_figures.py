@@ -60,7 +60,10 @@ def finish_ensemble(table: CellTable, settings: ClassifySettings, folder: Path |
         "figures": figures,
     }
     for i, package in enumerate(packages):
-        card = package.card.model_copy(update=update if i == 0 else {"thresholds": {"blast": threshold}})
+        training = package.card.training | {"ensemble": _ensemble_told(settings)}
+        card = package.card.model_copy(
+            update={"training": training} | (update if i == 0 else {"thresholds": {"blast": threshold}})
+        )
         _, written = save_package(package.model, card, folder=folder)
     print(*(f"{k} = {v}" for k, v in figures.items()), sep="\n")
     return written
@@ -68,6 +71,12 @@ def finish_ensemble(table: CellTable, settings: ClassifySettings, folder: Path |
 
 def _where(name: str, folder: Path | None) -> str:
     return name if folder is None else str(folder / f"{name}.toml")
+
+
+def _ensemble_told(settings: ClassifySettings) -> str:
+    members = " + ".join(f"{w:g} {name}" for name, w in zip(settings.blast, settings.blast_weights, strict=True))
+    size = f"{settings.size_weight:g} of the cell's size where {settings.blast_home} is silent"
+    return f"log-odds of {members} + {settings.blast_offset:g}, and {size}; why: docs/decisions/0005-blasts.md"
 
 
 def _calibrated(package: Package, table: CellTable, rows: np.ndarray, labels: np.ndarray) -> Package:

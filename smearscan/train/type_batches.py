@@ -23,7 +23,7 @@ _FAR = ForeignLook()
 _RESTAINED, _COPIED = 0.6, 0.5
 #: Each cell is copied so many times.
 _N_COPIES = 3
-#: Share of a batch that is shown as pictures without scale are: every cell as wide.
+#: Share of a batch that is shown as pictures without scale are: every cell as wide as `TYPICAL_CELL_UM`.
 _WITHOUT_SCALE = 0.25
 
 

@@ -65,12 +65,15 @@ def nucleus_pictures(masks: np.ndarray, window_um: float, side_px: int) -> np.nd
 
 
 def shrinks_without_scale(diameters_um: np.ndarray) -> np.ndarray:
-    """By how much cells (N,) must shrink to be as wide as a picture without scale takes them; never much."""
+    """By how much cells (N,) must shrink, under 1 grow, to be as wide as a picture without scale takes them."""
     return np.asarray((diameters_um / TYPICAL_CELL_UM).clip(*_WIDTHS))
 
 
 def degraded(windows: np.ndarray, seed: int, worst_quality: int = 70) -> np.ndarray:
-    """Sharp windows as a coarse camera would have kept them: 0.45–0.54 µm/px, blurred, JPEG; same shape."""
+    """Sharp windows as a coarse camera would have kept them: 0.45–0.54 µm/px, blurred, JPEG; same shape.
+
+    The JPEG takes red for blue: so the shipped networks were trained and measured.
+    """
     rng = np.random.default_rng(seed)
     out = np.empty_like(windows)
     for i, window in enumerate(windows):
