@@ -170,7 +170,8 @@ def main() -> None:
     else:
         model = train(table, cells, recipe, left_out, start.model if start else None, given.checkpoint, given.near)
         before = start.card.training if start else {}
-        told = training_told("python -m smearscan.train.celltype", recipe, before, f"{given.near:g} near home")
+        remark = ", ".join([f"{given.near:g} near home", *(f"without {name}" for name in left_out)])
+        told = training_told("python -m smearscan.train.celltype", recipe, before, remark)
         card = make_card("celltype", told)
     path, card = save_package(model, card, folder=given.out)
     package = for_inference(load_package(str(path) if given.out else card.name))  # 16 bits round: measured as it runs
