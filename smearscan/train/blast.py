@@ -104,6 +104,7 @@ def main() -> None:
     parser.add_argument("--member", choices=tuple(MEMBERS), action="append")
     parser.add_argument("--steps", type=int, default=900)
     parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--mixing", type=float, default=0.5, help="chance of a batch to have its styles mixed, 0 to 1")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, help="instead of the member's own: for a second cycle")
     parser.add_argument("--start", help="package whose weights to go on from")
@@ -120,7 +121,7 @@ def main() -> None:
     without = ", ".join([f"without {name}" for name in left_out] + [f"without stain {stain}" for stain in stains])
     for name in () if given.finish else given.member or tuple(MEMBERS):
         member = MEMBERS[name] if given.seed is None else replace(MEMBERS[name], seed=given.seed)
-        recipe = Recipe(steps=given.steps, rate=given.rate, seed=member.seed)
+        recipe = Recipe(steps=given.steps, rate=given.rate, seed=member.seed, mixing=given.mixing)
         cells = training_cells(table, left_out, stains)
         start = load_package(given.start) if given.start else None
         model = train_member(table, member, recipe, cells, start.model if start else None, given.checkpoint)

@@ -152,6 +152,7 @@ def main() -> None:
     parser.add_argument("--blend", help="package whose weights those of --start are averaged with before")
     parser.add_argument("--share", type=float, default=0.6, help="what --start counts for in that average")
     parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--mixing", type=float, default=0.5, help="chance of a batch to have its styles mixed, 0 to 1")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--leave-out", action="append", default=[], help="a source to train without; measured whole")
@@ -162,7 +163,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     table = load_cells(given.data, given.cache)
     cells = typed_cells(table)
-    recipe = Recipe(steps=given.steps, batch=given.batch, seed=given.seed, rate=given.rate)
+    recipe = Recipe(steps=given.steps, batch=given.batch, seed=given.seed, rate=given.rate, mixing=given.mixing)
     start = load_start(given.start, given.blend, given.share) if given.start else None
     left_out = tuple(given.leave_out)
     if start is not None and given.steps == 0:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from smearscan.train.mix_style import styles_mixed
+
 #: A batch: network input (B, 3, S, S) and target probabilities (B, C).
 Batch = tuple[Tensor, Tensor]
 
@@ -31,6 +33,8 @@ class Recipe:
         Share of the old in the running average of the weights, which is what is kept.
     seed
         Of weights, sampling and augmentation.
+    mixing
+        Chance of a batch to have the styles of its cells mixed behind each early block.
     """
 
     steps: int
@@ -39,6 +43,7 @@ class Recipe:
     decay: float = 0.03
     average: float = 0.997
     seed: int = 0
+    mixing: float = 0.0
 
 
 #: Every so many steps the loss is told and the averaged weights are kept.
@@ -70,25 +75,26 @@ def fit(
     optimiser = torch.optim.AdamW(model.parameters(), recipe.rate, weight_decay=recipe.decay)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.15)
     began, total = time.monotonic(), 0.0
-    for step in range(1, recipe.steps + 1):
-        images, targets = draw(rng)
-        model.train()
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = model(images.contiguous(memory_format=torch.channels_last))
-        loss = -(targets * functional.log_softmax(logits.float(), 1)).sum(1).mean()
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), 2.0)
-        optimiser.step()
-        cycle.step()
-        _average(kept, model, min(recipe.average, step / (step + 19)))
-        total += loss.item()
-        if step % _TOLD_EVERY == 0:
-            mean = total / _TOLD_EVERY
-            print(f"step {step}/{recipe.steps} loss {mean:.3f} {time.monotonic() - began:.0f} s", flush=True)
-            total = 0.0
-            if checkpoint is not None:
-                torch.save(kept.state_dict(), checkpoint)
+    with styles_mixed(model, recipe.mixing, recipe.seed):
+        for step in range(1, recipe.steps + 1):
+            images, targets = draw(rng)
+            model.train()
+            with torch.autocast("cpu", torch.bfloat16):
+                logits = model(images.contiguous(memory_format=torch.channels_last))
+            loss = -(targets * functional.log_softmax(logits.float(), 1)).sum(1).mean()
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(model.parameters(), 2.0)
+            optimiser.step()
+            cycle.step()
+            _average(kept, model, min(recipe.average, step / (step + 19)))
+            total += loss.item()
+            if step % _TOLD_EVERY == 0:
+                mean = total / _TOLD_EVERY
+                print(f"step {step}/{recipe.steps} loss {mean:.3f} {time.monotonic() - began:.0f} s", flush=True)
+                total = 0.0
+                if checkpoint is not None:
+                    torch.save(kept.state_dict(), checkpoint)
     return kept.requires_grad_(False)
 
 

@@ -23,11 +23,12 @@ def training_told(command: str, recipe: Recipe, before: Mapping[str, Any], remar
         What was special about this cycle.
     """
     cycle = f"{recipe.steps} of {recipe.batch} cells at a rate of {recipe.rate:g}, seed {recipe.seed}"
+    mixing = f"styles mixed with a chance of {recipe.mixing:g}" if recipe.mixing else ""
     return {name: before[name] for name in _LASTING if name in before} | {
         "command": command,
         "steps": before.get("steps", 0) + recipe.steps,
         "batch": recipe.batch,
         "seed": recipe.seed,
-        "cycles": "; ".join(filter(None, [before.get("cycles"), ", ".join(filter(None, [cycle, remark]))])),
+        "cycles": "; ".join(filter(None, [before.get("cycles"), ", ".join(filter(None, [cycle, mixing, remark]))])),
         "kept": "running average of the weights at the last step; no epoch was selected",
     }
