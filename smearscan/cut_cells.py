@@ -17,7 +17,7 @@ import numpy as np
 
 from smearscan.crops.cut import WINDOW_UM
 from smearscan.crops.plan import MaskNetPlan
-from smearscan.crops.prepare import CardInput, prepare_input
+from smearscan.crops.prepare import CardInput, nucleus_picture, prepare_input
 from smearscan.crops.whiten import whiten_cell
 from smearscan.errors import WeightsError
 from smearscan.models import InputCard, ModelCard, load_card
@@ -43,7 +43,7 @@ class CutCells:
     focus
         Sharpness of each, 0 to 1.
     pictures
-        For every `picture_key` that the preset's cards ask for, (N, S, S, 3) uint8 RGB.
+        For every `picture_key` that the preset's cards ask for, (N, S, S, 3) uint8: RGB, or red, green, nucleus.
     seconds
         Per stage so far.
     """
@@ -109,7 +109,9 @@ def network_pictures(
     name: str = "the slide",
     refuses_coarse: bool = True,
 ) -> dict[str, np.ndarray]:
-    """Every picture that is asked for, of every crop: (N, S, S, 3) uint8 RGB under its `picture_key`.
+    """Every picture that is asked for, of every crop: (N, S, S, 3) uint8 under its `picture_key`.
+
+    The channels are red, green and blue; in blue's place stands the share that is nucleus where a card asks for it.
 
     Parameters
     ----------
@@ -131,6 +133,8 @@ def network_pictures(
         plain = {window: prepare_input(crop, mask, window, name) for window in windows}
         for key, card, window in wanted:
             pictures[key][i] = _stained_as(card, plain[window], normaliser)
+            if card.third == "nucleus":
+                pictures[key][i, ..., 2] = nucleus_picture(crop, mask, window)
     return pictures
 
 

@@ -95,7 +95,7 @@ class Judge:
         Parameters
         ----------
         pictures
-            (N, S, S, 3) uint8 RGB under the `picture_key` of every card.
+            (N, S, S, 3) uint8 under the `picture_key` of every card, with the channels that it asks for.
         areas_um2
             N areas of the whole cells, 0 where none was outlined.
         """

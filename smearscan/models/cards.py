@@ -41,16 +41,21 @@ class InputCard(_Part):
     background: Literal["black", "kept"] = Field(description="everything but the cell black, or left as it is")
     coarsest_um_per_px: float = Field(0.6, gt=0, description="a slide of coarser pixels is refused, µm/px")
     stain: str = Field("none", description="normaliser and reference the training crops went through")
+    third: Literal["blue", "nucleus"] = Field(
+        "blue", description="what the third channel shows: blue, or in its place the share that is the cell's nucleus"
+    )
     takes: Literal["cell", "image"] = Field(
         "cell", description="a cell cut out at that window, or a whole image resized to `side_px` whatever its scale"
     )
-    mean: Triple = Field((0.0, 0.0, 0.0), description="subtracted from RGB in 0–1")
+    mean: Triple = Field((0.0, 0.0, 0.0), description="subtracted from the channels in 0–1")
     sd: Triple = Field((1.0, 1.0, 1.0), description="divides what is left")
 
     @model_validator(mode="after")
     def _can_be_made(self) -> InputCard:
         if min(self.sd) <= 0:
             raise ValueError("sd must be positive")
+        if self.third == "nucleus" and self.takes != "cell":
+            raise ValueError("the nucleus is shown of cells, not of whole images")
         if self.takes == "cell" and self.window_um > WIDEST_CELL_UM * _ROUNDING:
             raise ValueError(f"a cell is cut {WIDEST_CELL_UM:.0f} µm wide at most, not {self.window_um:g}")
         return self

@@ -46,7 +46,7 @@ def grad_cam(package: Package, images: np.ndarray, class_index: int | None = Non
     package
         From `load_package`.
     images
-        (N, S, S, 3) RGB as `infer` takes them.
+        (N, S, S, 3) as `infer` takes them.
     class_index
         Column to explain; None explains each image's most probable class.
 

@@ -38,8 +38,8 @@ def infer(
     package
         From `load_package`.
     images
-        (N, S, S, 3) RGB, S the card's `side_px`: uint8, or floating point in 0 to 1. The card's standardisation is
-        applied here.
+        (N, S, S, 3), channels and side S as the card asks: uint8, or floating point in 0 to 1. The card's
+        standardisation is applied here.
     device
         "auto" takes the first CUDA device where there is one, else the CPU.
     precision

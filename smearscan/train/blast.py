@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--member", choices=tuple(MEMBERS), action="append")
     parser.add_argument("--steps", type=int, default=900)
     parser.add_argument("--rate", type=float, default=3e-3)
-    parser.add_argument("--mixing", type=float, default=0.5, help="chance of a batch to have its styles mixed, 0 to 1")
+    parser.add_argument("--mixing", type=float, default=0.0, help="chance of mixed styles at each early block")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, help="instead of the member's own: for a second cycle")
     parser.add_argument("--start", help="package whose weights to go on from")

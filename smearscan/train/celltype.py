@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from smearscan.crops.mask import load_segmenter
+from smearscan.errors import SettingsError
 from smearscan.models.calibrate import fit_temperature
 from smearscan.models.cards import InputCard, ModelCard
 from smearscan.models.fused import for_inference
@@ -46,8 +47,9 @@ INPUT = InputCard(
     background="black",
     coarsest_um_per_px=0.62,
     stain="cell",
-    mean=(128 / 255,) * 3,
-    sd=(40 / 255,) * 3,
+    third="nucleus",
+    mean=(128 / 255, 128 / 255, 0.5),
+    sd=(40 / 255, 40 / 255, 0.5),
 )
 NETWORK = "vgg16_eca"
 OPTIONS: dict[str, Any] = {"width": 0.25, "head": "gap", "batch_norm": True}
@@ -98,14 +100,24 @@ def train(
     return fit(model, draw, recipe, checkpoint)
 
 
+def without_blue(model: torch.nn.Module) -> None:
+    """Let a network that was shown blue see nothing yet in the nucleus that now stands in its place."""
+    first = next(module for module in model.modules() if isinstance(module, torch.nn.Conv2d))
+    with torch.no_grad():
+        first.weight[:, 2] = 0
+
+
 def load_start(name: str, blend: str | None, share: float) -> Package:
     """The package to go on from, its weights averaged with another's where `blend` names one; its card says so."""
     package = load_package(name)
     if blend is None:
         return package
+    other = load_package(blend)
+    if other.card.input.third != package.card.input.third:
+        raise SettingsError(f"{blend} and {name} were shown different channels", "blend networks that saw the same")
     told = f"{package.card.training.get('cycles')}; the mean of its weights ({share:g}) and those of {blend}"
     card = package.card.model_copy(update={"training": package.card.training | {"cycles": told}})
-    return Package(blended(package.model, load_package(blend).model, share), card)
+    return Package(blended(package.model, other.model, share), card)
 
 
 def make_card(name: str, training: dict[str, Any]) -> ModelCard:
@@ -152,7 +164,7 @@ def main() -> None:
     parser.add_argument("--blend", help="package whose weights those of --start are averaged with before")
     parser.add_argument("--share", type=float, default=0.6, help="what --start counts for in that average")
     parser.add_argument("--rate", type=float, default=3e-3)
-    parser.add_argument("--mixing", type=float, default=0.5, help="chance of a batch to have its styles mixed, 0 to 1")
+    parser.add_argument("--mixing", type=float, default=0.5, help="chance of mixed styles at each early block")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--leave-out", action="append", default=[], help="a source to train without; measured whole")
@@ -161,17 +173,23 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     cv2.setNumThreads(1)
+    start = load_start(given.start, given.blend, given.share) if given.start else None
+    is_shown_anew = start is not None and start.card.input.third != INPUT.third
+    if is_shown_anew and given.steps == 0:
+        parser.error(f"{given.start} was shown other channels: it cannot be measured without more training")
     table = load_cells(given.data, given.cache)
     cells = typed_cells(table)
     recipe = Recipe(steps=given.steps, batch=given.batch, seed=given.seed, rate=given.rate, mixing=given.mixing)
-    start = load_start(given.start, given.blend, given.share) if given.start else None
     left_out = tuple(given.leave_out)
     if start is not None and given.steps == 0:
         model, card = start.model, make_card("celltype", start.card.training)
     else:
+        if start is not None and is_shown_anew:
+            without_blue(start.model)
         model = train(table, cells, recipe, left_out, start.model if start else None, given.checkpoint, given.near)
         before = start.card.training if start else {}
-        remark = ", ".join([f"{given.near:g} near home", *(f"without {name}" for name in left_out)])
+        shown = ["from here on shown the nucleus in blue's place"] if is_shown_anew else []
+        remark = ", ".join([f"{given.near:g} near home", *shown, *(f"without {name}" for name in left_out)])
         told = training_told("python -m smearscan.train.celltype", recipe, before, remark)
         card = make_card("celltype", told)
     path, card = save_package(model, card, folder=given.out)

@@ -34,7 +34,7 @@ class Recipe:
     seed
         Of weights, sampling and augmentation.
     mixing
-        Chance of a batch to have the styles of its cells mixed behind each early block.
+        Chance of a batch to have the styles of its cells mixed, at each early block.
     """
 
     steps: int

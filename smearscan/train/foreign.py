@@ -91,7 +91,7 @@ class Foreigner(Restainer):
             ]
         )
         density = self._stained(density, moved[:, 4:], look, maps)
-        return whiten(density.clamp(-0.1, 2.4), self._cut_rim(mask, look.rim))
+        return self._with_nucleus(whiten(density.clamp(-0.1, 2.4), self._cut_rim(mask, look.rim)), moved)
 
     def _noise(self, x: Tensor) -> Tensor:
         return self._normal(len(x), 3, *x.shape[2:]) * 0.02 * self._uniform(len(x), 1, 1, 1)

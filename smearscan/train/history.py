@@ -23,7 +23,7 @@ def training_told(command: str, recipe: Recipe, before: Mapping[str, Any], remar
         What was special about this cycle.
     """
     cycle = f"{recipe.steps} of {recipe.batch} cells at a rate of {recipe.rate:g}, seed {recipe.seed}"
-    mixing = f"styles mixed with a chance of {recipe.mixing:g}" if recipe.mixing else ""
+    mixing = f"styles mixed at each early block with a chance of {recipe.mixing:g}" if recipe.mixing else ""
     return {name: before[name] for name in _LASTING if name in before} | {
         "command": command,
         "steps": before.get("steps", 0) + recipe.steps,

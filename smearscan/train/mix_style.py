@@ -2,7 +2,8 @@
 
 What a laboratory adds to a picture (stain, light, sharpness) sits largely in the mean and the spread of early maps.
 Where those are drawn between two cells of a batch, whatever their laboratories and classes, they stop telling either.
-The network that results is an ordinary one: nothing is left of this when it runs.
+The network that results is an ordinary one: nothing is left of this when it runs. Gradients pass through means and
+spreads.
 
 References
 ----------

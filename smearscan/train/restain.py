@@ -11,10 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from smearscan.crops.prepare import NUCLEUS_BLUR_PX
 from smearscan.crops.whiten import LEAST_SD, LEVELS_PER_SD
 
 #: Value that black gets when the card subtracts 128 and divides by 40 levels.
 _OUTSIDE = -128 / LEVELS_PER_SD
+#: Shares of the cells whose nucleus is shown a pixel wider, as much narrower, and not at all.
+_WIDER, _NARROWER, _UNSEEN = 0.15, 0.15, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +45,28 @@ class Strength:
 
 
 class Restainer:
-    """Draws augmentations; one object a training run."""
+    """Draws augmentations; one object a training run.
 
-    def __init__(self, seed: int) -> None:
-        self._draw = torch.Generator().manual_seed(seed)
+    Parameters
+    ----------
+    shows_nucleus
+        Whether the network is shown the nucleus instead of blue: pictures then have a fifth channel, which shows it.
+    """
+
+    def __init__(self, seed: int, shows_nucleus: bool = False) -> None:
+        self._draw, self._shows_nucleus = torch.Generator().manual_seed(seed), shows_nucleus
 
     def __call__(self, pictures: Tensor, strength: Strength, shrinks: Tensor | None = None) -> Tensor:
-        """Whitened network input (N, 3, S, S) of masked pictures (N, 4, S, S) uint8, the mask last.
+        """Whitened network input (N, 3, S, S) of (N, 4, S, S) uint8: masked RGB, mask, and the nucleus if it is shown.
 
         Parameters
         ----------
         shrinks
             (N,) by how much each cell is made smaller on top of what is drawn; None leaves all as they are.
         """
-        moved = self._blur(self._move(pictures.float().div(255), strength.scale, shrinks), strength.blur_px)
-        return whiten(*self._restain(moved, strength))
+        moved = self._move(pictures.float().div(255), strength.scale, shrinks)
+        images = whiten(*self._restain(self._blur(moved[:, :4], strength.blur_px), strength))
+        return self._with_nucleus(images, moved)
 
     def coloured(self, pictures: Tensor, strength: Strength) -> Tensor:
         """Masked RGB on black in 0 to 1, restained but not whitened: (N, 3, S, S)."""
@@ -85,11 +95,17 @@ class Restainer:
     def _blur(self, x: Tensor, largest: float) -> Tensor:
         if float(self._uniform(1)) >= 0.8 or largest <= 0.2:
             return x
-        sigma = 0.2 + float(self._uniform(1)) * (largest - 0.2)
-        line = torch.exp(-(torch.arange(-3, 4).float() ** 2) / 2 / sigma**2)
-        line = line / line.sum()
-        kernel = (line[:, None] * line[None]).expand(4, 1, 7, 7)
-        return functional.conv2d(x, kernel, padding=3, groups=4)
+        return blurred(x, 0.2 + float(self._uniform(1)) * (largest - 0.2))
+
+    def _with_nucleus(self, images: Tensor, moved: Tensor) -> Tensor:
+        """Network input with the nucleus in blue's place, now and then drawn wider, narrower, or missed."""
+        if not self._shows_nucleus:
+            return images
+        share, drawn = moved[:, 4:5], self._uniform(len(moved), 1, 1, 1)
+        wider, narrower = (sign * functional.max_pool2d(sign * share, 3, 1, 1) for sign in (1, -1))
+        share = torch.where(drawn < _WIDER, wider, torch.where(drawn > 1 - _NARROWER, narrower, share))
+        share = share * (self._uniform(len(moved), 1, 1, 1) >= _UNSEEN)
+        return torch.cat([images[:, :2], blurred(share, NUCLEUS_BLUR_PX) * 2 - 1], 1)
 
     def _restain(self, x: Tensor, strength: Strength) -> tuple[Tensor, Tensor]:
         n, _, height, width = x.shape
@@ -105,6 +121,14 @@ class Restainer:
             return mask
         inner = -functional.max_pool2d(-mask, 3, stride=1, padding=1)
         return torch.where(self._uniform(len(mask), 1, 1, 1) < share, inner, mask)
+
+
+def blurred(x: Tensor, sigma: float) -> Tensor:
+    """Pictures (N, C, S, S) under a Gaussian of `sigma` px, seven px wide."""
+    line = torch.exp(-(torch.arange(-3, 4).float() ** 2) / 2 / sigma**2)
+    line = line / line.sum()
+    n = x.shape[1]
+    return functional.conv2d(x, (line[:, None] * line[None]).expand(n, 1, 7, 7), padding=3, groups=n)
 
 
 def to_density(x: Tensor, noise: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:

@@ -73,7 +73,8 @@ class TypeBatches:
         seed: int,
         near: float,
     ) -> None:
-        self._given, self._batch, self._n_near, self._looks = given, batch, round(batch * near), Foreigner(seed)
+        self._given, self._batch, self._n_near = given, batch, round(batch * near)
+        self._looks = Foreigner(seed, shows_nucleus=card.third == "nucleus")
         rows = given.rows
         own = _pictures(table.windows[rows], table.masks[rows], card)
         labels = zip(table.sources[rows], table.stains[rows], strict=True)
@@ -93,7 +94,7 @@ class TypeBatches:
         near, far = cells[:n_near], self._some_copied(cells[n_near:], rng)
         images = torch.cat(
             [
-                self._looks(self._images(near)[:, :4], _NEAR, self._drawn_shrinks(near, rng)),
+                self._looks(self._images(near), _NEAR, self._drawn_shrinks(near, rng)),
                 self._looks.abroad(
                     self._images(far),
                     _FAR,
