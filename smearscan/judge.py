@@ -19,7 +19,7 @@ from smearscan.models.size_evidence import SizeEvidence
 from smearscan.records import CellMask, Crop
 from smearscan.settings import ClassifySettings
 from smearscan.stain import Normaliser
-from smearscan.verdict import Verdict, decide
+from smearscan.verdict import Verdict, decide, not_outlined
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,9 +106,11 @@ class Judge:
         blast = self._pool.probability(members, areas_um2)
         spread = disagreement(members[..., None])[:, 0]
         card, lead = self._cell_type.card, self._blasts[0].card
+        least_sure, blast_from = card.thresholds[CellClass.UNIDENTIFIED], lead.thresholds[CellClass.BLAST]
+        is_shown = np.array(areas_um2) > 0 if card.input.background == "black" else [True] * len(areas_um2)
         return [
-            decide(row, card.classes, float(b), float(s), card.thresholds["unidentified"], lead.thresholds["blast"])
-            for row, b, s in zip(types, blast, spread, strict=True)
+            decide(row, card.classes, b, s, least_sure, blast_from) if shown else not_outlined(b, s)
+            for row, b, s, shown in zip(types, blast.tolist(), spread.tolist(), is_shown, strict=True)
         ]
 
     def explain(

@@ -9,6 +9,9 @@ import numpy as np
 
 from smearscan.classes import LOOK_LIKE_BLASTS, MONONUCLEAR, CellClass
 
+#: Its type's probability where nothing was looked at: no network was sure of anything.
+_NOT_LOOKED_AT = 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -45,3 +48,12 @@ def decide(
     if cell_class in MONONUCLEAR | LOOK_LIKE_BLASTS and blast >= blast_from:
         return Verdict(CellClass.BLAST, blast, blast, spread)
     return Verdict(cell_class, probability, blast, spread)
+
+
+def not_outlined(blast: float, spread: float) -> Verdict:
+    """What is said of a cell that networks are shown on black and that has no outline: all black, whatever it is.
+
+    Of labelled cells 2 of 4,260 leukocytes have none, but 178 of 888 platelets and 1,019 of 2,170 red cells: it is most
+    likely no leukocyte.
+    """
+    return Verdict(CellClass.ARTEFACT, _NOT_LOOKED_AT, blast, spread)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -109,3 +110,21 @@ def test_a_lead_member_whose_card_draws_no_line_is_refused_by_name(tmp_path: Pat
     path, _ = save_package(package.model, package.card, folder=tmp_path)
     with pytest.raises(SettingsError, match=r"tiny.*thresholds"):
         load_judge(ClassifySettings(blast=(str(path),), blast_weights=(1.0,), blast_home=""))
+
+
+@pytest.mark.parametrize(("background", "is_judged"), [("black", False), ("kept", True)])
+def test_a_cell_without_an_outline_is_judged_only_by_a_network_that_sees_its_surroundings(
+    background: Literal["black", "kept"], is_judged: bool
+) -> None:
+    """On black it is nothing but black: what a network says of that is chance, whatever it is called."""
+    types = tiny("lymphocyte", "neutrophil", unidentified=0.4)
+    shown = SHOWN.model_copy(update={"background": background})
+    types = Package(types.model, types.card.model_copy(update={"input": shown}))
+    pool = BlastPool((1.0,), SizeEvidence(0.0, 12.0, 1.2, 1.0))
+    judge = Judge(types, (tiny("other", "blast", blast=0.0),), pool)
+    picture: np.ndarray = np.zeros((2, 32, 32, 3), np.uint8)
+    lost, seen = judge.verdicts({picture_key(shown): picture, picture_key(SHOWN): picture}, [0.0, 50.0])
+    assert lost.blast_probability == seen.blast_probability
+    assert (lost.cell_class == seen.cell_class) == is_judged
+    assert (lost.class_probability > 0) == is_judged
+    assert is_judged or lost.cell_class is CellClass.ARTEFACT
