@@ -6,6 +6,7 @@ A card is TOML under `configs/cards/`; an unknown key is an error, so that a mis
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
@@ -138,6 +139,9 @@ class ModelCard(Card):
     classes: tuple[str, ...] = Field(min_length=2)
     input: InputCard
     temperature: float = Field(1.0, gt=0, description="divides the logits; fitted on validation")
+    frequencies: dict[str, float] = Field(
+        {}, description="how often a class is met where cells are judged, by how often it was drawn in training; else 1"
+    )
     thresholds: dict[str, Probability] = {}
     validation: ValidationCard = ValidationCard()
     training: dict[str, Any] = Field({}, description="recipe, seed, epochs, how the epoch was chosen")
@@ -156,6 +160,10 @@ class ModelCard(Card):
             raise ValueError(f"network {self.network!r} has no option {', '.join(unknown)}")
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("a class is named twice")
+        if strange := sorted(set(self.frequencies) - set(self.classes)):
+            raise ValueError(f"frequencies are given of {', '.join(strange)}, which is no class of this network")
+        if not all(0 < frequency < math.inf for frequency in self.frequencies.values()):
+            raise ValueError("frequencies are positive")
         return self
 
 

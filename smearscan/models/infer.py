@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-    from smearscan.models.cards import InputCard
+    from smearscan.models.cards import InputCard, ModelCard
     from smearscan.models.packages import Package
 
 #: Images of cells per forward pass. Fixed, not a setting: another shape gives other last bits.
@@ -31,7 +31,7 @@ def infer(
     precision: Precision = "auto",
     batch_size: int = BATCH_SIZE,
 ) -> np.ndarray:
-    """Calibrated class probabilities of images.
+    """Class probabilities of images, as `probabilities` makes them.
 
     Parameters
     ----------
@@ -58,7 +58,31 @@ def infer(
         If the images have another shape, dtype or range.
     """
     found = logits(package, images, device=device, precision=precision, batch_size=batch_size)
-    return _softmax(found / package.card.temperature)
+    return probabilities(found, package.card)
+
+
+def probabilities(raw: np.ndarray, card: ModelCard) -> np.ndarray:
+    """Probabilities of network outputs by their card: its temperature, then how often each class is met.
+
+    A network that was drawn all classes alike answers as if they were met alike. By Bayes' rule each probability is
+    multiplied by how often its class is met, and all are scaled to sum to 1.
+
+    Parameters
+    ----------
+    raw
+        (N, C) floating point, from `logits`.
+
+    Returns
+    -------
+    np.ndarray
+        (N, C) float32, rows sum to 1.
+
+    References
+    ----------
+    Saerens et al. 2002, equation 2.4, https://doi.org/10.1162/089976602753284446.
+    """
+    frequencies = np.array([card.frequencies.get(name, 1.0) for name in card.classes])
+    return _softmax(raw / card.temperature + np.log(frequencies))
 
 
 def logits(

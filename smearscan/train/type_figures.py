@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from smearscan.crops.mask import CellSegmenter
-from smearscan.models.infer import logits
+from smearscan.models.infer import infer
 from smearscan.models.packages import Package
 from smearscan.train.cells import CellTable, is_outlined
 from smearscan.train.measure_scores import macro_f1
@@ -19,9 +19,10 @@ from smearscan.train.windows import degraded, outline
 _SEED = 7
 
 
-def measure(table: CellTable, cells: TypedCells, raw: np.ndarray) -> dict[str, float | int | str]:
+def measure(table: CellTable, cells: TypedCells, chances: np.ndarray) -> dict[str, float | int | str]:
     """Accuracy and macro F1 on the outlined cells of each laboratory's test split, with their number.
 
+    `chances` are the probabilities of all cells (N, C).
     A cell without an outline is a black picture like any other: what a network says of it is no skill.
     """
     figures: dict[str, float | int | str] = {}
@@ -31,7 +32,7 @@ def measure(table: CellTable, cells: TypedCells, raw: np.ndarray) -> dict[str, f
     for name in ("pbc", "raabin", "bccd", "seg1", "seg2", "taleqani"):
         sources = ("Benign", "Early", "Pre", "Pro") if name == "taleqani" else (name,)
         chosen = (cells.split == 2) & table.is_from(*sources)[cells.rows] & leukocyte
-        truth, called = cells.labels[chosen], raw[chosen].argmax(1)
+        truth, called = cells.labels[chosen], chances[chosen].argmax(1)
         figures[f"{name}_test_n"] = len(truth)
         figures[f"{name}_test_accuracy"] = round(float((truth == called).mean()), 4)
         figures[f"{name}_test_macro_f1"] = round(macro_f1(truth, called), 4)
@@ -39,14 +40,14 @@ def measure(table: CellTable, cells: TypedCells, raw: np.ndarray) -> dict[str, f
 
 
 def measure_left_out(
-    table: CellTable, cells: TypedCells, raw: np.ndarray, left_out: tuple[str, ...]
+    table: CellTable, cells: TypedCells, chances: np.ndarray, left_out: tuple[str, ...]
 ) -> dict[str, float | int | str]:
     """The same on all leukocytes of laboratories that were trained without."""
     figures: dict[str, float | int | str] = {}
     leukocyte = ~np.isin(cells.labels, [CLASSES.index(name) for name in ("artefact", "platelet")])
     for name in left_out:
         chosen = table.is_from(name)[cells.rows] & leukocyte
-        truth, called = cells.labels[chosen], raw[chosen].argmax(1)
+        truth, called = cells.labels[chosen], chances[chosen].argmax(1)
         figures[f"{name}_left_out_n"] = len(truth)
         figures[f"{name}_left_out_accuracy"] = round(float((truth == called).mean()), 4)
         figures[f"{name}_left_out_macro_f1"] = round(macro_f1(truth, called), 4)
@@ -63,7 +64,7 @@ def measure_coarse(
     part = cells_at(table, rows)
     windows = degraded(part.windows, _SEED)
     coarse = replace(part, windows=windows, masks=outline(windows, segmenter))
-    called = logits(package, run_time_pictures(coarse, np.arange(len(rows)), package.card.input)).argmax(1)
+    called = infer(package, run_time_pictures(coarse, np.arange(len(rows)), package.card.input)).argmax(1)
     figures: dict[str, float | int | str] = {}
     for name, chosen in (("pbc", part.is_from("pbc")), ("others", ~part.is_from("pbc"))):
         figures[f"{name}_coarse_n"] = int(chosen.sum())

@@ -24,6 +24,18 @@ def test_probabilities_are_the_softmax_of_logits_over_the_temperature(package: P
     assert np.allclose(infer(warm, images), z / z.sum(1, keepdims=True), atol=1e-6)
 
 
+def test_a_class_that_is_met_a_third_as_often_needs_three_times_the_odds(package: Package) -> None:
+    """Against every other class; among those the odds stay."""
+    images = noise(5, 32)
+    rare = package.card.classes[0]
+    before = infer(package, images).astype(np.float64)
+    seldom = Package(package.model, package.card.model_copy(update={"frequencies": {rare: 1 / 3}}))
+    after = infer(seldom, images).astype(np.float64)
+    assert np.allclose(after[:, 0] / after[:, 1], before[:, 0] / before[:, 1] / 3, rtol=1e-4)
+    assert np.allclose(after.sum(1), 1, atol=1e-5)
+    assert np.allclose(after[:, 1:] / after[:, 1:2], before[:, 1:] / before[:, 1:2], rtol=1e-4)
+
+
 def test_float_images_in_0_to_1_are_what_uint8_ones_are(package: Package) -> None:
     images = noise(3, 32)
     assert np.allclose(infer(package, (images / 255).astype(np.float32)), infer(package, images), atol=1e-3)

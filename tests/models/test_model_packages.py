@@ -109,6 +109,8 @@ def test_a_card_that_is_not_there_is_named_with_those_that_are(saved: Path) -> N
         ('temperature = 0.0\nname = "small"', "temperature"),
         ('name = "../small"', "name"),
         ('name = "small"\nthresholds = {blast = 1.5}', "thresholds.blast"),
+        ('name = "small"\nfrequencies = {blsat = 0.5}', "frequencies.*blsat"),
+        ('name = "small"\nfrequencies = {other = 0.0}', "frequencies"),
     ],
 )
 def test_a_card_with_an_unknown_key_or_impossible_value_is_refused_by_key(

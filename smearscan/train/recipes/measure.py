@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from scipy.special import softmax
-
 from smearscan.datasets.samples import SampleSet
 from smearscan.evaluate.models import Model
 from smearscan.evaluate.outcome import Outcome, pool, write_outcome
 from smearscan.evaluate.pairing import Fold
 from smearscan.evaluate.predict import Predictions
+from smearscan.models.infer import probabilities
 from smearscan.models.packages import Package
 from smearscan.train.recipes.division import Division
 from smearscan.train.recipes.export import raw_outputs
@@ -41,8 +39,8 @@ def judge(package: Package, sample_set: SampleSet, division: Division, device: s
         If an image cannot be read.
     """
     rows = (*division.test, *division.submission)
-    raw = raw_outputs(package, sample_set, rows, device).astype(np.float64)
-    shares = softmax(raw / package.card.temperature, axis=1).astype(np.float32)
+    raw = raw_outputs(package, sample_set, rows, device)
+    shares = probabilities(raw, package.card)
     samples = tuple(row.sample for row in rows)
     labels = tuple(sample.label for sample in samples)
     found = Predictions(samples, labels, sample_set.classes, shares, ("",) * len(rows))
