@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import torch
 
+from smearscan.errors import SettingsError
 from smearscan.models.cards import ModelCard
 from smearscan.models.packages import load_package, save_package
 from smearscan.models.registry import create_model
@@ -56,15 +57,35 @@ def train_member(
     cells: BlastCells,
     start: torch.nn.Module | None = None,
     checkpoint: Path | None = None,
+    features: torch.nn.Module | None = None,
 ) -> torch.nn.Module:
-    """Train one member on `cells`, from scratch or from the weights of `start`."""
+    """Train one member on `cells`, from scratch, from the weights of `start`, or from the layers of `features`."""
     make = home_batches if member.is_home else batches
     draw = make(table, cells, recipe.batch, member.seed)
     torch.manual_seed(member.seed)
     model = create_model(member.network, len(CLASSES), **member.options)
     if start is not None:
         model.load_state_dict(start.state_dict())
+    if features is not None:
+        take_features(model, features)
     return fit(model, draw, recipe, checkpoint)
+
+
+def take_features(model: torch.nn.Module, other: torch.nn.Module) -> None:
+    """Give `model` the weights of a network of its form that was taught other classes: all but the last layer's.
+
+    A network that has learned to tell all cells of many laboratories apart knows what a nucleus is, however stained.
+
+    Raises
+    ------
+    SettingsError
+        If the networks differ in more than their classes.
+    """
+    own, given = model.state_dict(), other.state_dict()
+    fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
+    if own.keys() != given.keys() or not 0 < len(own) - len(fitting) <= 2:
+        raise SettingsError("the networks differ in more than their classes", "name a package of the member's network")
+    model.load_state_dict(own | fitting)
 
 
 def make_card(name: str, member: Member, training: dict[str, Any]) -> ModelCard:
@@ -108,6 +129,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, help="instead of the member's own: for a second cycle")
     parser.add_argument("--start", help="package whose weights to go on from")
+    parser.add_argument("--features", help="package of other classes whose layers to begin with, but for the last")
     parser.add_argument("--leave-out", action="append", default=[], help="a source to train without")
     parser.add_argument("--leave-out-stain", action="append", type=int, default=[], help="a stain of Taleqani's")
     parser.add_argument("--checkpoint", type=Path, help="file that the averaged weights are kept in on the way")
@@ -118,15 +140,19 @@ def main() -> None:
     cv2.setNumThreads(1)
     table = load_cells(given.data, given.cache)
     left_out, stains = tuple(given.leave_out), tuple(given.leave_out_stain)
-    without = ", ".join([f"without {name}" for name in left_out] + [f"without stain {stain}" for stain in stains])
+    begun = [f"begun with the layers of {Path(given.features).stem}"] if given.features else []
+    without = [f"without {name}" for name in left_out] + [f"without stain {stain}" for stain in stains]
     for name in () if given.finish else given.member or tuple(MEMBERS):
         member = MEMBERS[name] if given.seed is None else replace(MEMBERS[name], seed=given.seed)
         recipe = Recipe(steps=given.steps, rate=given.rate, seed=member.seed, mixing=given.mixing)
         cells = training_cells(table, left_out, stains)
         start = load_package(given.start) if given.start else None
-        model = train_member(table, member, recipe, cells, start.model if start else None, given.checkpoint)
+        features = load_package(given.features).model if given.features else None
+        model = train_member(table, member, recipe, cells, start.model if start else None, given.checkpoint, features)
         before = start.card.training if start else {}
-        told = training_told(f"python -m smearscan.train.blast --member {name}", recipe, before, without)
+        told = training_told(
+            f"python -m smearscan.train.blast --member {name}", recipe, before, ", ".join(begun + without)
+        )
         save_package(model, make_card(name, member, told), folder=given.out)
         print(f"{name} written", flush=True)
     if given.finish or not given.member:
