@@ -53,8 +53,8 @@ INPUT = InputCard(
 )
 NETWORK = "vgg16_eca"
 OPTIONS: dict[str, Any] = {"width": 0.25, "head": "gap", "batch_norm": True}
-#: How often these are met, relative to training, where all classes are drawn alike. In blood they are a hundredth of
-#: the lymphocytes and less, but not in every patient's, and the home figures pay for it: docs/decisions/0004.
+#: How often these are met, relative to training, where all classes are drawn alike. Healthy blood holds hardly any of
+#: the first two, and a detector of leukocytes seldom hands on the third. Why no less: docs/decisions/0004.
 FREQUENCIES = {"immature_granulocyte": 0.5, "erythroblast": 0.25, "platelet": 0.5}
 #: Below this probability a type is not named; chosen on the validation tenth, see the card.
 _LEAST_SURE = 0.45
