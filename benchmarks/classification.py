@@ -26,7 +26,7 @@ from smearscan.train.blast_figures import ensemble_probability, is_one_of, named
 from smearscan.train.cells import SOURCES, CellTable, load_cells
 from smearscan.train.measure_scores import auroc, auroc_interval
 from smearscan.train.run_time import run_time_pictures
-from smearscan.train.type_figures import measure
+from smearscan.train.type_figures import measure, type_chances
 from smearscan.train.typed_cells import CLASSES, typed_cells
 
 
@@ -43,9 +43,9 @@ def main() -> None:
     judge = load_judge(settings)
     print_cnmc(given.data / "cnmc" / "sample", judge)
     table = load_cells(given.data, given.cache)
-    print_types(table, settings.cell_type)
+    print_types(table, settings)
     print_blasts(table, settings)
-    print_speed(table, (settings.cell_type, *settings.blast))
+    print_speed(table, (*settings.cell_type, *settings.blast))
 
 
 def print_cnmc(folder: Path, judge: Judge) -> None:
@@ -65,11 +65,11 @@ def print_cnmc(folder: Path, judge: Judge) -> None:
     print(f"C-NMC: called blast {called[labels].mean():.2f} of the blasts, {called[~labels].mean():.2f} of the normal")
 
 
-def print_types(table: CellTable, name: str) -> None:
+def print_types(table: CellTable, settings: ClassifySettings) -> None:
     """Test split of each laboratory."""
-    package = load_package(name)
+    packages = [load_package(name) for name in settings.cell_type]
     cells = typed_cells(table)
-    chances = infer(package, run_time_pictures(table, cells.rows, package.card.input))
+    chances = type_chances(packages, table, cells.rows, settings.cell_type_weights or None)
     for key, value in measure(table, cells, chances).items():
         print(f"types: {key} = {value}")
     tested = (cells.split == 2) & table.is_from("pbc")[cells.rows]
@@ -77,7 +77,7 @@ def print_types(table: CellTable, name: str) -> None:
         row = np.bincount(chances[tested & (cells.labels == truth)].argmax(1), minlength=len(CLASSES))
         if row.any():
             print(f"types: PBC {label:21s}", " ".join(f"{n:4d}" for n in row))
-    unsure = chances[tested].max(1) < package.card.thresholds["unidentified"]
+    unsure = chances[tested].max(1) < packages[0].card.thresholds["unidentified"]
     print(f"types: PBC unidentified {unsure.mean():.3f} of {tested.sum()}")
 
 
@@ -88,7 +88,7 @@ def print_blasts(table: CellTable, settings: ClassifySettings) -> None:
     rows = np.flatnonzero(held_back(table) & table.is_whole & (table.types != "artefact"))
     parts = [infer(p, run_time_pictures(table, rows, p.card.input))[:, p.card.classes.index("blast")] for p in packages]
     blast = ensemble_probability(packages, settings, table, rows)
-    named = named_types(table)[rows]
+    named = named_types(table, settings)[rows]
     judged = is_one_of(named, MONONUCLEAR)
     is_blast, own = table.is_from("Early", "Pre", "Pro")[rows], table.is_from(*SOURCES[:4])[rows]
     for label, chosen in (("all cells", own), ("mononuclear", own & judged)):

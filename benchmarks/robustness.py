@@ -2,7 +2,7 @@
 
     python benchmarks/robustness.py --data FOLDER --cache FOLDER
 
-Whole cells that no blast network was trained on, each changed in one way and outlined anew, through the type network
+Whole cells that no blast network was trained on, each changed in one way and outlined anew, through the type networks
 and the blast ensemble as they run. A line a change: the share called blast in each group, and the AUROC of Taleqani's
 malignant test blocks against its benign ones, and against lymphocytes and monocytes of other laboratories.
 """
@@ -20,15 +20,13 @@ import torch
 
 from smearscan.classes import LOOK_LIKE_BLASTS, MONONUCLEAR
 from smearscan.crops.mask import load_segmenter
-from smearscan.models.infer import infer
 from smearscan.models.packages import load_package
 from smearscan.settings import load_settings
 from smearscan.train.blast_cells import held_back, usable
 from smearscan.train.blast_figures import ensemble_probability, is_one_of
 from smearscan.train.cells import CellTable, load_cells, measure_row
 from smearscan.train.measure_scores import auroc
-from smearscan.train.run_time import run_time_pictures
-from smearscan.train.type_figures import cells_at
+from smearscan.train.type_figures import cells_at, type_chances
 from smearscan.train.windows import FINE_UM, WINDOW_PX, WINDOW_UM, outline
 
 #: So many cells of a group, of the malignant one twice as many.
@@ -130,16 +128,17 @@ def main() -> None:
     table, settings = load_cells(given.data, given.cache), load_settings().classify
     groups = groups_of(table)
     rows, names = np.concatenate([*groups.values()]), np.repeat([*groups], [len(of) for of in groups.values()])
-    types, members = load_package(settings.cell_type), [load_package(name) for name in settings.blast]
-    classes = np.array(types.card.classes)
+    types, members = ([load_package(name) for name in of] for of in (settings.cell_type, settings.blast))
+    card = types[0].card
+    classes = np.array(card.classes)
     is_blast = names == "malignant"
     told = {name: f"{name} ({len(of)})" for name, of in groups.items()}
     print(f"{'':18}", *told.values(), "AUROC: benign, others", sep="  ")
     for title, change in CHANGES.items():
         seen = changed(table, rows, change)
         every = np.arange(len(rows))
-        chances = infer(types, run_time_pictures(seen, every, types.card.input))
-        is_sure = chances.max(1) >= types.card.thresholds["unidentified"]
+        chances = type_chances(types, seen, every, settings.cell_type_weights or None)
+        is_sure = chances.max(1) >= card.thresholds["unidentified"]
         may_be = is_one_of(classes[chances.argmax(1)], MONONUCLEAR | LOOK_LIKE_BLASTS) | ~is_sure
         blast = ensemble_probability(members, settings, seen, every)
         called = may_be & (blast >= members[0].card.thresholds["blast"])

@@ -50,7 +50,7 @@ COUNTED = frozenset(
     }
 )
 
-#: Cells among which blasts are judged: a blast looks like one of these to the cell-type network.
+#: Cells among which blasts are judged: a blast looks like one of these to the cell-type networks.
 MONONUCLEAR = frozenset(
     {
         CellClass.BLAST,

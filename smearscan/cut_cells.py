@@ -78,7 +78,7 @@ def asked_inputs(settings: ClassifySettings) -> tuple[InputCard, ...]:
     WeightsError
         If a card is absent or no classifier's.
     """
-    cards = [load_card(name) for name in (settings.cell_type, *settings.blast)]
+    cards = [load_card(name) for name in (*settings.cell_type, *settings.blast)]
     for card in cards:
         if not isinstance(card, ModelCard):
             raise WeightsError(f"{card.name!r} is no classifier", "name another package in the preset")

@@ -13,7 +13,7 @@ from smearscan.cut_cells import distinct_inputs, network_pictures, picture_key
 from smearscan.errors import SettingsError
 from smearscan.models import Package, infer, load_package
 from smearscan.models.blast_pool import BlastPool
-from smearscan.models.ensemble import disagreement
+from smearscan.models.ensemble import disagreement, weighted_sum
 from smearscan.models.explain import Attention, attention, fine_cam, has_attention
 from smearscan.models.size_evidence import SizeEvidence
 from smearscan.records import CellMask, Crop
@@ -39,19 +39,30 @@ class Judge:
 
     Parameters
     ----------
-    cell_type
-        The differential's package.
+    cell_types
+        Members of the differential, of the same classes in the same order; the first one's card says how sure they
+        must be.
     blasts
         Members of the blast ensemble; the first one's card holds the threshold.
     pool
         How their answers and the cell's size are put together.
+    type_weights
+        What each member of the differential counts; None: all alike.
     """
 
-    def __init__(self, cell_type: Package, blasts: Sequence[Package], pool: BlastPool) -> None:
+    def __init__(
+        self,
+        cell_types: Sequence[Package],
+        blasts: Sequence[Package],
+        pool: BlastPool,
+        type_weights: Sequence[float] | None = None,
+    ) -> None:
         from smearscan.models.fused import for_inference  # with it comes torch, which only who judges needs
 
-        self._cell_type, self._blasts = for_inference(cell_type), tuple(for_inference(package) for package in blasts)
-        self._pool, self._lead = pool, blasts[0]
+        self._cell_types, self._blasts = (
+            tuple(for_inference(package) for package in members) for members in (cell_types, blasts)
+        )
+        self._pool, self._lead, self._type_weights = pool, blasts[0], type_weights
 
     @property
     def coarsest_um_per_px(self) -> float:
@@ -61,7 +72,7 @@ class Judge:
     @property
     def packages(self) -> tuple[Package, ...]:
         """All networks as they run, the differential's first."""
-        return self._cell_type, *self._blasts
+        return *self._cell_types, *self._blasts
 
     def judge(
         self,
@@ -101,13 +112,15 @@ class Judge:
         """
         if not areas_um2:
             return []
-        types = self._infer(self._cell_type, pictures)
+        told = np.stack([self._infer(package, pictures) for package in self._cell_types])
+        types = weighted_sum(told, self._type_weights)
         members = np.stack([self._infer(package, pictures)[:, _blasts_of(package)] for package in self._blasts])
         blast = self._pool.probability(members, areas_um2)
         spread = disagreement(members[..., None])[:, 0]
-        card, lead = self._cell_type.card, self._blasts[0].card
+        card, lead = self._cell_types[0].card, self._blasts[0].card
         least_sure, blast_from = card.thresholds[CellClass.UNIDENTIFIED], lead.thresholds[CellClass.BLAST]
-        is_shown = np.array(areas_um2) > 0 if card.input.background == "black" else [True] * len(areas_um2)
+        needs_outline = any(package.card.input.background == "black" for package in self._cell_types)
+        is_shown = np.array(areas_um2) > 0 if needs_outline else [True] * len(areas_um2)
         return [
             decide(row, card.classes, b, s, least_sure, blast_from) if shown else not_outlined(b, s)
             for row, b, s, shown in zip(types, blast.tolist(), spread.tolist(), is_shown, strict=True)
@@ -157,17 +170,25 @@ def load_judge(settings: ClassifySettings) -> Judge:
         If the ensemble's members and weights do not fit, or a package is not what it is chosen for.
     """
     pool = make_pool(settings)
-    cell_type, blasts = load_package(settings.cell_type), [load_package(name) for name in settings.blast]
-    for package in (cell_type, *blasts):
+    cell_types = [load_package(name) for name in settings.cell_type]
+    blasts = [load_package(name) for name in settings.blast]
+    for package in (*cell_types, *blasts):
         if package.card.input.takes != "cell":
             raise SettingsError(f"package {package.name!r} judges whole images, not cells", "choose another")
     for package in blasts:
         _blasts_of(package)
-    if strange := ", ".join(sorted(set(cell_type.card.classes) - set(CellClass))):
-        raise SettingsError(f"package {cell_type.name!r} names no cells we know: {strange}", "choose another")
+    first, weights = cell_types[0], settings.cell_type_weights
+    if weights and len(weights) != len(cell_types):
+        raise SettingsError("classify.cell_type and cell_type_weights differ in length", "give one weight a package")
+    if strange := ", ".join(sorted(set(first.card.classes) - set(CellClass))):
+        raise SettingsError(f"package {first.name!r} names no cells we know: {strange}", "choose another")
+    for package in cell_types:
+        if package.card.classes != first.card.classes:
+            what = f"packages {first.name!r} and {package.name!r} name other cells, or in another order"
+            raise SettingsError(what, "choose one of them")
     _must_say(blasts[0], CellClass.BLAST)
-    _must_say(cell_type, CellClass.UNIDENTIFIED)
-    return Judge(cell_type, blasts, pool)
+    _must_say(first, CellClass.UNIDENTIFIED)
+    return Judge(cell_types, blasts, pool, weights or None)
 
 
 def make_pool(settings: ClassifySettings) -> BlastPool:

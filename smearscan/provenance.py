@@ -20,7 +20,7 @@ _LIBRARIES = ("numpy", "opencv-python", "openslide-python", "pillow", "scikit-im
 
 def package_names(settings: Settings) -> list[str]:
     """All trained packages that a run with these settings uses."""
-    names = ["detector", "cellmask", settings.classify.cell_type, *settings.classify.blast]
+    names = ["detector", "cellmask", *settings.classify.cell_type, *settings.classify.blast]
     return [*names, "subtype"] if settings.report.max_subtype_fields else names
 
 

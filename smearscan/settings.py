@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from smearscan.errors import SettingsError
 from smearscan.resources import configs_folder
@@ -68,16 +68,25 @@ class StainSettings(_Stage):
     max_sample_px: int = Field(500_000, gt=0, description="foreground pixels sampled for the fit")
 
 
+def _listed(names: Any) -> Any:
+    return (names,) if isinstance(names, str) else names
+
+
 class ClassifySettings(_Stage):
     """Which packages judge a cell, and where the lines are drawn."""
 
-    cell_type: str = "celltype"
+    cell_type: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        ("celltype", "celltype2"), min_length=1, description="packages whose mean is the type; a single name will do"
+    )
+    cell_type_weights: tuple[float, ...] = Field((0.65, 0.35), description="of each in that mean; empty: all alike")
     blast: tuple[str, ...] = ("blast", "blast2", "blast_home")
     blast_weights: tuple[float, ...] = (0.6, 0.6, 0.45)
     blast_home: str = Field(
         "blast_home", description="member that knows one laboratory alone: where it is sure, size is not asked"
     )
-    blast_offset: float = Field(1.6, description="log-odds added to the sum, so that one half means one half at home")
+    blast_offset: float = Field(
+        1.0, description="log-odds added to the sum: sets what share of benign cells is suspect"
+    )
     size_weight: float = Field(0.75, ge=0, description="of the cell's diameter beside the networks; 0 leaves it out")
     size_midpoint_um: float = Field(12.0, gt=0, description="diameter at which size says nothing, µm")
     size_spread_um: float = Field(1.2, gt=0, description="diameters to one unit of log-odds, µm")

@@ -82,14 +82,35 @@ def test_members_call_and_place_their_blasts_as_their_own_sets_did() -> None:
     for value in (second.model.fc6.weight, second.model.fc6.bias):
         value.copy_(value.flip(0))  # the same answers, columns the other way round
     pool = BlastPool((0.5, 0.5), SizeEvidence(0.0, 12.0, 1.2, 1.0))
-    judge = Judge(tiny("lymphocyte", "neutrophil", unidentified=0.4), (first, second), pool)
+    judge = Judge((tiny("lymphocyte", "neutrophil", unidentified=0.4),), (first, second), pool)
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
     verdicts = judge.verdicts({picture_key(SHOWN): images}, [50.0] * 3)
-    alone = Judge(judge._cell_type, (first,), BlastPool((1.0,), pool.size)).verdicts(
+    alone = Judge(judge._cell_types, (first,), BlastPool((1.0,), pool.size)).verdicts(
         {picture_key(SHOWN): images}, [50.0] * 3
     )
     assert [v.blast_probability for v in verdicts] == pytest.approx([v.blast_probability for v in alone], abs=1e-6)
     assert max(v.spread for v in verdicts) < 1e-6
+
+
+def test_the_type_is_the_mean_of_what_its_networks_say() -> None:
+    """A preset that names one network alone asks that one."""
+    first, second = tiny("lymphocyte", "neutrophil", unidentified=0.0), tiny("lymphocyte", "neutrophil")
+    for value in (second.model.fc6.weight, second.model.fc6.bias):
+        value.mul_(-3)
+    pool, blasts = BlastPool((1.0,), SizeEvidence(0.0, 12.0, 1.2, 1.0)), (tiny("other", "blast", blast=1.0),)
+    images = {picture_key(SHOWN): np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)}
+
+    def lymphocyte(*types: Package, weights: tuple[float, ...] | None = None) -> np.ndarray:
+        found = Judge(types, blasts, pool, weights).verdicts(images, [50.0] * 4)
+        return np.array(
+            [v.class_probability if v.cell_class == "lymphocyte" else 1 - v.class_probability for v in found]
+        )
+
+    one, other = lymphocyte(first), lymphocyte(Package(second.model, first.card))
+    assert np.abs(one - other).max() > 0.01
+    assert lymphocyte(first, second) == pytest.approx((one + other) / 2, abs=1e-6)
+    assert lymphocyte(first, second, weights=(3.0, 1.0)) == pytest.approx(0.75 * one + 0.25 * other, abs=1e-6)
+    assert ClassifySettings.model_validate({"cell_type": "celltype"}).cell_type == ("celltype",)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +118,9 @@ def test_members_call_and_place_their_blasts_as_their_own_sets_did() -> None:
     [
         ({"blast": ("subtype",)}, "subtype.*whole images"),
         ({"blast": ("celltype",)}, "celltype.*no class of blasts"),
-        ({"blast": ("blast",), "cell_type": "blast"}, "no cells we know: other"),
+        ({"blast": ("blast",), "cell_type": "blast", "cell_type_weights": ()}, "no cells we know: other"),
+        ({"blast": ("blast",), "cell_type": ("celltype", "blast")}, "celltype.*blast.*name other cells"),
+        ({"blast": ("blast",), "cell_type": "celltype"}, "cell_type_weights differ in length"),
     ],
 )
 def test_a_package_that_is_not_what_it_is_chosen_for_is_refused_by_name(chosen: dict[str, object], why: str) -> None:
@@ -121,7 +144,7 @@ def test_a_cell_without_an_outline_is_judged_only_by_a_network_that_sees_its_sur
     shown = SHOWN.model_copy(update={"background": background})
     types = Package(types.model, types.card.model_copy(update={"input": shown}))
     pool = BlastPool((1.0,), SizeEvidence(0.0, 12.0, 1.2, 1.0))
-    judge = Judge(types, (tiny("other", "blast", blast=0.0),), pool)
+    judge = Judge((types,), (tiny("other", "blast", blast=0.0),), pool)
     picture: np.ndarray = np.zeros((2, 32, 32, 3), np.uint8)
     lost, seen = judge.verdicts({picture_key(shown): picture, picture_key(SHOWN): picture}, [0.0, 50.0])
     assert lost.blast_probability == seen.blast_probability

@@ -103,7 +103,7 @@ def _preset() -> Iterator[Finding]:
         except SettingsError as error:
             yield Finding("FAIL", error.what, error.remedy)
             continue
-        absent = sorted({classify.cell_type, *classify.blast} - set(list_packages()))
+        absent = sorted({*classify.cell_type, *classify.blast} - set(list_packages()))
         if absent:
             yield Finding(
                 "FAIL", f"preset {name} asks for packages that are absent: {', '.join(absent)}", "install again"

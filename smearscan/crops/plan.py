@@ -12,13 +12,16 @@ class MaskNetPlan:
     Attributes
     ----------
     side_px
-        Side of the square input, px; a multiple of 2 × 2 ** (len(widths) - 1).
+        Side of the square input, px; a multiple of fold × 2 ** (len(widths) - 1).
     window_um
         What that side covers, µm.
+    fold
+        The finest maps have 1/fold of the input's resolution; the outline has all of it again.
     widths
-        Channels at 1/2, 1/4, 1/8 … of the input's resolution.
+        Channels at 1/fold of the resolution, and at half of each one before.
     """
 
     side_px: int = 128
     window_um: float = 29.0
-    widths: tuple[int, ...] = (32, 48, 80, 96)
+    fold: int = 4
+    widths: tuple[int, ...] = (32, 64, 96, 128)

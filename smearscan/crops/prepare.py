@@ -7,7 +7,7 @@ coarse ones: sharp crops are low-pass filtered, slides coarser than the card's l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Literal
 
 import cv2
@@ -39,6 +39,8 @@ class CardInput:
         `black`: all but the cell is black; `kept`: as it is.
     coarsest_um_per_px
         A slide of coarser pixels is refused.
+    softened_um
+        Standard deviation of the blur that every cell on black is given, µm.
     """
 
     window_um: float
@@ -46,10 +48,13 @@ class CardInput:
     side_px: int
     background: Background
     coarsest_um_per_px: float
+    softened_um: float = 0.0
 
     def __post_init__(self) -> None:
         if self.background not in ("black", "kept"):
             raise WeightsError(f"a card's background is 'black' or 'kept', not {self.background!r}", "mend the card")
+        if self.softened_um < 0 or (self.softened_um and self.background != "black"):
+            raise WeightsError("a card softens cells on black, by no less than nothing", "mend the card")
         numbers = (self.window_um, self.um_per_px, self.side_px, self.coarsest_um_per_px)
         if not all(number > 0 for number in numbers):
             raise WeightsError(f"a card's window, resolution and side are positive, not {numbers}", "mend the card")
@@ -63,7 +68,7 @@ class CardInput:
         WeightsError
             If a key is absent or a value cannot be.
         """
-        names = [field.name for field in fields(cls)]
+        names = [field.name for field in fields(cls) if field.name in table or field.default is MISSING]
         absent = [name for name in names if name not in table]
         if absent:
             raise WeightsError(f"the card's input lacks {', '.join(absent)}", "mend the card")
@@ -127,7 +132,48 @@ def prepare_input(crop: Crop, mask: CellMask, card: CardInput, name: str = "the 
             f"{name} has {native:.3g} µm/px, coarser than the {card.coarsest_um_per_px:.3g} µm/px the model can judge",
             "scan it at a higher magnification, or correct its scale with --mpp",
         )
-    return _shrunk(_middle(apply_mask(crop.pixels, mask.cell, card.background), card.window_um / crop.um_per_px), card)
+    side = card.window_um / crop.um_per_px
+    picture = _shrunk(_middle(apply_mask(crop.pixels, mask.cell, card.background), side), card)
+    if not card.softened_um:
+        return picture
+    return softened(
+        picture, _shrunk(_middle(_share(mask.cell), side), card), card.softened_um * card.side_px / card.window_um
+    )
+
+
+def softened(picture: np.ndarray, share: np.ndarray, sd_px: float) -> np.ndarray:
+    """A cell on black under a Gaussian that stays inside it: the black does not bleed in, its edge stays hard.
+
+    A network that is shown cells of a soft camera as one class, and of a sharp one as the other alone, learns to tell
+    the cameras. When all are as soft as the softest it cannot.
+
+    Parameters
+    ----------
+    picture
+        (S, S, 3) uint8 RGB, black around the cell; a pixel on its rim is darker by as much of it as is black.
+    share
+        (S, S) uint8, 0 to 255: how much of each pixel belongs to the cell.
+    sd_px
+        Standard deviation of the Gaussian, px.
+
+    Returns
+    -------
+    (S, S, 3) uint8 RGB: black where less than half of a pixel belongs to the cell.
+
+    References
+    ----------
+    Knutsson & Westin 1993, normalized convolution, https://doi.org/10.1109/CVPR.1993.341081.
+    """
+    # Of a constant 255 the sum of the cell's own share is left: so every channel is divided by it.
+    colours, lit_share = (
+        cv2.GaussianBlur(part, (0, 0), sd_px, borderType=cv2.BORDER_CONSTANT) for part in (picture, share)
+    )
+    lit = cv2.divide(colours, cv2.merge([lit_share] * 3), scale=255.0)
+    return cv2.bitwise_and(lit, lit, mask=cv2.compare(share, 127, cv2.CMP_GT))
+
+
+def _share(mask: np.ndarray) -> np.ndarray:
+    return mask.view(np.uint8) * np.uint8(255)
 
 
 def nucleus_picture(crop: Crop, mask: CellMask, card: CardInput) -> np.ndarray:
@@ -135,7 +181,7 @@ def nucleus_picture(crop: Crop, mask: CellMask, card: CardInput) -> np.ndarray:
 
     Where the nucleus lies and what shape it has is outlined alike in every laboratory, however it is stained.
     """
-    share = _shrunk(_middle(mask.nucleus.view(np.uint8) * 255, card.window_um / crop.um_per_px), card)
+    share = _shrunk(_middle(_share(mask.nucleus), card.window_um / crop.um_per_px), card)
     return cv2.GaussianBlur(share, _BLUR_SIDE, NUCLEUS_BLUR_PX, borderType=cv2.BORDER_CONSTANT)
 
 

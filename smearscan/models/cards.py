@@ -45,6 +45,9 @@ class InputCard(_Part):
     third: Literal["blue", "nucleus"] = Field(
         "blue", description="what the third channel shows: blue, or in its place the share that is the cell's nucleus"
     )
+    softened_um: float = Field(
+        0.0, ge=0, description="standard deviation of a blur inside the cell, µm: all cameras look equally sharp then"
+    )
     takes: Literal["cell", "image"] = Field(
         "cell", description="a cell cut out at that window, or a whole image resized to `side_px` whatever its scale"
     )
@@ -57,6 +60,8 @@ class InputCard(_Part):
             raise ValueError("sd must be positive")
         if self.third == "nucleus" and self.takes != "cell":
             raise ValueError("the nucleus is shown of cells, not of whole images")
+        if self.softened_um and (self.takes != "cell" or self.background != "black"):
+            raise ValueError("a cell is softened on black")
         if self.takes == "cell" and self.window_um > WIDEST_CELL_UM * _ROUNDING:
             raise ValueError(f"a cell is cut {WIDEST_CELL_UM:.0f} µm wide at most, not {self.window_um:g}")
         return self

@@ -221,7 +221,7 @@ class Worker:
         if is_ours:
             return True
         if run.id not in self.refusals:
-            why = f"run {run.name} wants the code and weights of smearscan {run.version}; these differ"
+            why = f"run {run.name} wants the code, cards and weights of smearscan {run.version}; these differ"
             self.refusals[run.id] = why
             log.error("%s: left to workers that have them. Start those, or submit it again", why)
         return False

@@ -40,14 +40,16 @@ def code_digest() -> str:
 
 @cache
 def identity(settings: Settings) -> str:
-    """Code and weights that decide a run's results: a worker with another identity must not touch it.
+    """Code, cards and weights that decide a run's results: a worker with another identity must not touch it.
+
+    A card counts in full, not by the digest of its weights alone: a threshold that was edited on one host decides too.
 
     Raises
     ------
     WeightsError
         If a package that the settings name is not there.
     """
-    return _digest([code_digest(), {name: load_card(name).sha256 for name in package_names(settings)}])
+    return _digest([code_digest(), {name: load_card(name).model_dump(mode="json") for name in package_names(settings)}])
 
 
 def runtimes() -> dict[str, str]:
@@ -107,7 +109,7 @@ def judge_digest(settings: ClassifySettings) -> str:
 
     The cards are read once a process, as for `identity`: whoever changes them makes it another worker.
     """
-    cards = {name: load_card(name).model_dump(mode="json") for name in (settings.cell_type, *settings.blast)}
+    cards = {name: load_card(name).model_dump(mode="json") for name in (*settings.cell_type, *settings.blast)}
     # How many cells come at a time never changes a verdict.
     return _digest([settings.model_dump(mode="json", exclude={"chunk_cells"}), cards])
 

@@ -37,7 +37,7 @@ def kept_maker(connection: Connection, run: Run) -> RunInfo:
 
 
 def is_made_here(run: Run) -> bool:
-    """Whether a run belongs to the code and weights that are installed."""
+    """Whether a run belongs to the code, cards and weights that are installed."""
     try:
         return identity(Settings.model_validate(run.settings)) == run.identity
     except (ValidationError, PermanentError):  # knobs of another version, weights that are not here

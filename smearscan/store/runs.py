@@ -18,7 +18,7 @@ _MOST_IDS = 500
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A submission as it stands; `settings` are plain values, `identity` is code and weights."""
+    """A submission as it stands; `settings` are plain values, `identity` is code, cards and weights."""
 
     id: int
     name: str

@@ -40,7 +40,7 @@ laboratories = Table(
     Column("served", Float, nullable=False, default=0.0),
 )
 
-#: One submission. `identity` is code and weights: a worker of another identity leaves its chunks alone.
+#: One submission. `identity` is code, cards and weights: a worker of another identity leaves its chunks alone.
 runs = Table(
     "runs",
     metadata,

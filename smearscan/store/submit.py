@@ -31,9 +31,9 @@ class NewRun:
     Attributes
     ----------
     digest
-        The same for the same slides, settings, code and weights: submitted twice it is one run.
+        The same for the same slides, settings, code, cards and weights: submitted twice it is one run.
     identity
-        Code and weights that a worker must have.
+        Code, cards and weights that a worker must have.
     first_chunk
         Columns of the chunk that begins a slide (stage, queue, rank).
     patient_chunk

@@ -2,7 +2,7 @@
 
 Each member is trained on Taleqani's training blocks and on normal blood of five other laboratories, and written as a
 package. `--finish` then calibrates the ensemble on the gap blocks, sets its threshold and writes the validation counts
-into the first member's card; the cell-type package must stand before that.
+into the first member's card; the cell-type packages must stand before that.
 """
 
 from __future__ import annotations
@@ -20,7 +20,16 @@ from smearscan.models.cards import ModelCard
 from smearscan.models.packages import load_package, save_package
 from smearscan.models.registry import create_model
 from smearscan.settings import load_settings
-from smearscan.train.blast_cells import CLASSES, HOME_INPUT, INPUT, BlastCells, batches, home_batches, training_cells
+from smearscan.train.blast_cells import (
+    CLASSES,
+    HOME_INPUT,
+    INPUT,
+    TRAINING_WINDOW_UM,
+    BlastCells,
+    batches,
+    home_batches,
+    training_cells,
+)
 from smearscan.train.blast_figures import finish_ensemble
 from smearscan.train.cells import CellTable, load_cells
 from smearscan.train.fit import Recipe, fit
@@ -90,6 +99,9 @@ def take_features(model: torch.nn.Module, other: torch.nn.Module) -> None:
 
 def make_card(name: str, member: Member, training: dict[str, Any]) -> ModelCard:
     """The card before anything was measured."""
+    if not member.is_home:
+        shown = f"trained on windows of {TRAINING_WINDOW_UM:g} µm, shown {INPUT.window_um:g} µm: cells larger than then"
+        training = training | {"shown": shown}
     return ModelCard(
         name=name,
         summary=HOME_SUMMARY if member.is_home else SUMMARY,
@@ -140,6 +152,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     table = load_cells(given.data, given.cache)
     left_out, stains = tuple(given.leave_out), tuple(given.leave_out_stain)
+    softened = f"cells softened by {INPUT.softened_um:g} µm, windows of {TRAINING_WINDOW_UM:g} µm"
     begun = [f"begun with the layers of {Path(given.features).stem}"] if given.features else []
     without = [f"without {name}" for name in left_out] + [f"without stain {stain}" for stain in stains]
     for name in () if given.finish else given.member or tuple(MEMBERS):
@@ -151,7 +164,10 @@ def main() -> None:
         model = train_member(table, member, recipe, cells, start.model if start else None, given.checkpoint, features)
         before = start.card.training if start else {}
         told = training_told(
-            f"python -m smearscan.train.blast --member {name}", recipe, before, ", ".join(begun + without)
+            f"python -m smearscan.train.blast --member {name}",
+            recipe,
+            before,
+            ", ".join([*begun, *without, *([] if member.is_home else [softened])]),
         )
         save_package(model, make_card(name, member, told), folder=given.out)
         print(f"{name} written", flush=True)

@@ -18,6 +18,7 @@ from smearscan.train.blast_cells import held_back
 from smearscan.train.cells import SOURCES, CellTable, is_smudge
 from smearscan.train.measure_scores import auroc, auroc_interval
 from smearscan.train.run_time import run_time_pictures
+from smearscan.train.type_figures import type_chances
 
 #: Share of benign mononuclear gap cells that may be called blast. At 0.04 the threshold came out where hardly a cell
 #: reaches it in a laboratory that the home member is silent about; 0.10 was set after that was seen on C-NMC. At 0.15
@@ -36,7 +37,7 @@ def finish_ensemble(table: CellTable, settings: ClassifySettings, folder: Path |
     """
     packages = [load_package(_where(name, folder)) for name in settings.blast]
     is_blast = table.is_from("Early", "Pre", "Pro")
-    named = named_types(table)
+    named = named_types(table, settings)
     judged = is_one_of(named, MONONUCLEAR) & table.is_whole
     tuned = np.flatnonzero((table.blocks == -1) & judged)
     packages = [_calibrated(package, table, tuned, is_blast[tuned].astype(np.int64)) for package in packages]
@@ -49,7 +50,7 @@ def finish_ensemble(table: CellTable, settings: ClassifySettings, folder: Path |
     called = may_be[tested] & (blast >= threshold)
     groups, figures = count(table, tested, blast, judged[tested], called)
     note = (
-        "labels of Taleqani are the field's, so its sensitivity is understated; mononuclear by the cell-type package. "
+        "labels of Taleqani are the field's, so its sensitivity is understated; mononuclear by the cell-type packages. "
         f"Threshold: {FALSE_ALARMS:.0%} of benign mononuclear cells of the gap blocks, at least 0.5; a rule of 4 % was "
         "relaxed after hardly a cell of the C-NMC sample reached it, so the calls there are no blind check. Blocks of "
         "Taleqani are not known to be patients."
@@ -87,19 +88,20 @@ def _calibrated(package: Package, table: CellTable, rows: np.ndarray, labels: np
     return Package(package.model, package.card.model_copy(update={"temperature": temperature}))
 
 
-def named_types(table: CellTable) -> np.ndarray:
-    """(N,) str: what the cell-type package names gap and held-back cells, *unidentified* where it would not.
+def named_types(table: CellTable, settings: ClassifySettings) -> np.ndarray:
+    """(N,) str: what the cell-type packages name gap and held-back cells, *unidentified* where they would not.
 
     Empty for cells trained on; smudges by rule are smudges.
     """
-    package = load_package("celltype")
-    classes = np.array([*package.card.classes, CellClass.UNIDENTIFIED.value])
+    packages = [load_package(name) for name in settings.cell_type]
+    card = packages[0].card
+    classes = np.array([*card.classes, CellClass.UNIDENTIFIED.value])
     out = np.full(len(table.sources), "", classes.dtype)
     measured = np.flatnonzero((table.blocks == -1) | held_back(table))
     for first in range(0, len(measured), 2048):
         rows = measured[first : first + 2048]
-        chances = infer(package, run_time_pictures(table, rows, package.card.input))
-        is_sure = chances.max(1) >= package.card.thresholds["unidentified"]
+        chances = type_chances(packages, table, rows, settings.cell_type_weights or None)
+        is_sure = chances.max(1) >= card.thresholds["unidentified"]
         out[rows] = classes[np.where(is_sure, chances.argmax(1), len(classes) - 1)]
     out[is_smudge(table)] = CellClass.SMUDGE.value
     return out

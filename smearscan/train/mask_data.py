@@ -122,7 +122,7 @@ def draw_window(source: MaskSource, rng: np.random.Generator) -> tuple[np.ndarra
     elif source.fields and rng.random() < 0.75:
         density = _own_surroundings(source, cell, density, masks, rng)
     label = (masks[..., 0] > 0.5).astype(np.uint8) + (masks[..., 1] > 0.5)
-    rgb = _degrade(density, label, rng)
+    rgb = degrade(density, label, rng)
     return _cut_off(rgb, label, rng) if rng.random() < _CUT_OFF else (rgb, label)
 
 
@@ -144,7 +144,7 @@ def _empty_window(source: MaskSource, rng: np.random.Generator) -> tuple[np.ndar
     place = source.fields[rng.integers(len(source.fields))]
     density = _field_window(place, _EMPTY_ROOM_UM, np.zeros(2), rng)
     label = np.zeros((SIDE_PX, SIDE_PX), np.uint8)
-    return _degrade(density, label, rng, may_be_black=False), label
+    return degrade(density, label, rng, may_be_black=False), label
 
 
 def _place(
@@ -246,7 +246,7 @@ def _field_window(place: Field, diameter_um: float, offset: np.ndarray, rng: np.
     )
 
 
-def _degrade(density: np.ndarray, label: np.ndarray, rng: np.random.Generator, may_be_black: bool = True) -> np.ndarray:
+def degrade(density: np.ndarray, label: np.ndarray, rng: np.random.Generator, may_be_black: bool = True) -> np.ndarray:
     """What cameras do: colour, light, blur, coarse pixels, noise, JPEG; sometimes all but the cell is black."""
     mix = np.eye(3) + rng.normal(0, 0.05, (3, 3))
     density = np.maximum(density @ (mix * np.exp(rng.normal(0, 0.15))).astype(np.float32), 0)
@@ -265,8 +265,8 @@ def _degrade(density: np.ndarray, label: np.ndarray, rng: np.random.Generator, m
         noise = rng.normal(0, rng.uniform(1, 8), rgb.shape)
         rgb = np.clip(rgb + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.5:
-        _, code = cv2.imencode(".jpg", rgb, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 95))])
-        rgb = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))
+        _, code = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 95))])
+        rgb = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))[..., ::-1]
     if side < SIDE_PX:
         method = cv2.INTER_CUBIC if rng.random() < 0.5 else cv2.INTER_LINEAR
         rgb = cv2.resize(rgb, (SIDE_PX, SIDE_PX), interpolation=method)

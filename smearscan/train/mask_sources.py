@@ -1,11 +1,4 @@
-"""Where the shipped mask network's training windows came from: which pictures, which held out.
-
-::
-
-    cells, held_out = split_cells(data / "segmentation_wbc")
-    source = MaskSource(cells, read_fields(data))
-    train_masks(source, MaskRecipe(n_steps=700), weights)
-"""
+"""Where the mask network's training windows come from: which pictures, which held out."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Training and testing of the mask network: weighted cross entropy and Dice, AdamW, averaged weights.
 
-The network is small and the labelled cells are few; what it learns comes from `mask_data.draw_window`.
+The network is small and the labelled cells are few; what it learns comes from `mask_data.draw_window`, and from real
+cells that an earlier network outlined (`mask_taught`).
 """
 
 from __future__ import annotations
@@ -20,17 +21,22 @@ from torch.nn import functional
 
 from smearscan.crops.network import CellMaskNet
 from smearscan.train.mask_data import SIDE_PX, UM_PER_PX, LabelledCell, MaskSource, draw_window
+from smearscan.train.mask_taught import TaughtCells
 
 
 @dataclass(frozen=True, slots=True)
 class MaskRecipe:
-    """Every knob of a training run; `n_threads` are torch's."""
+    """Every knob of a training run.
+
+    `taught_share` is the share of windows that an earlier network outlined, `n_threads` are torch's.
+    """
 
     n_steps: int = 1500
     batch_size: int = 32
     rate: float = 2e-3
     weight_decay: float = 1e-3
     averaging: float = 0.995
+    taught_share: float = 0.5
     seed: int = 0
     n_threads: int = 1
     save_every: int = 250
@@ -39,17 +45,22 @@ class MaskRecipe:
 class _Windows(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
     """Batches of drawn windows; batch `i` depends on the seed and `i` only, whatever the number of workers."""
 
-    def __init__(self, source: MaskSource, recipe: MaskRecipe) -> None:
-        self.source, self.recipe = source, recipe
+    def __init__(self, source: MaskSource, recipe: MaskRecipe, taught: TaughtCells | None) -> None:
+        self.source, self.recipe, self.taught = source, recipe, taught
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         worker = torch.utils.data.get_worker_info()
         first, stride = (worker.id, worker.num_workers) if worker else (0, 1)
         for step in range(first, self.recipe.n_steps, stride):
             rng = np.random.default_rng((self.recipe.seed, step))
-            pairs = [draw_window(self.source, rng) for _ in range(self.recipe.batch_size)]
+            pairs = [self._draw(rng) for _ in range(self.recipe.batch_size)]
             images = torch.from_numpy(np.stack([image for image, _ in pairs])).permute(0, 3, 1, 2)
             yield images, torch.from_numpy(np.stack([label for _, label in pairs])).long()
+
+    def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        if self.taught is not None and rng.random() < self.recipe.taught_share:
+            return self.taught.draw(rng)
+        return draw_window(self.source, rng)
 
 
 def mask_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -69,6 +80,7 @@ def train_masks(
     report: Callable[[int, float, float], None] = lambda step, loss, seconds: None,
     n_workers: int = 1,
     start: CellMaskNet | None = None,
+    taught: TaughtCells | None = None,
 ) -> CellMaskNet:
     """Train a mask network; the averaged weights are written to `out` (safetensors) every `save_every` steps.
 
@@ -78,6 +90,8 @@ def train_masks(
         Called with step, mean loss and seconds since the start at every save.
     start
         Weights to go on from; a fresh network without.
+    taught
+        Real cells that an earlier network outlined; without them all windows are drawn from `source`.
     """
     torch.set_num_threads(recipe.n_threads)
     torch.manual_seed(recipe.seed)
@@ -87,7 +101,7 @@ def train_masks(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, recipe.n_steps, pct_start=0.08)
     # Before the loader forks: a child that inherits OpenCV's thread pool without its threads waits for them for ever.
     cv2.setNumThreads(0)
-    loader = torch.utils.data.DataLoader(_Windows(source, recipe), batch_size=None, num_workers=n_workers)
+    loader = torch.utils.data.DataLoader(_Windows(source, recipe, taught), batch_size=None, num_workers=n_workers)
     began, losses = time.monotonic(), []
     for step, (images, labels) in enumerate(loader, start=1):
         batch = (images.float() / 255).contiguous(memory_format=torch.channels_last)

@@ -51,10 +51,13 @@ class Restainer:
     ----------
     shows_nucleus
         Whether the network is shown the nucleus instead of blue: pictures then have a fifth channel, which shows it.
+    soft_px
+        Standard deviation of the blur inside the cell that the card asks for, px of the network's input.
     """
 
-    def __init__(self, seed: int, shows_nucleus: bool = False) -> None:
+    def __init__(self, seed: int, shows_nucleus: bool = False, soft_px: float = 0.0) -> None:
         self._draw, self._shows_nucleus = torch.Generator().manual_seed(seed), shows_nucleus
+        self._soft_px = soft_px
 
     def __call__(self, pictures: Tensor, strength: Strength, shrinks: Tensor | None = None) -> Tensor:
         """Whitened network input (N, 3, S, S) of (N, 4, S, S) uint8: masked RGB, mask, and the nucleus if it is shown.
@@ -65,7 +68,9 @@ class Restainer:
             (N,) by how much each cell is made smaller on top of what is drawn; None leaves all as they are.
         """
         moved = self._move(pictures.float().div(255), strength.scale, shrinks)
-        images = whiten(*self._restain(self._blur(moved[:, :4], strength.blur_px), strength))
+        seen = self._blur(moved[:, :4], strength.blur_px)
+        # Noise comes behind the softening and stays sharp: it is drawn for all classes alike, and tells no camera.
+        images = whiten(*self._restain(softened(seen, self._soft_px) if self._soft_px else seen, strength))
         return self._with_nucleus(images, moved)
 
     def coloured(self, pictures: Tensor, strength: Strength) -> Tensor:
@@ -129,6 +134,17 @@ def blurred(x: Tensor, sigma: float) -> Tensor:
     line = line / line.sum()
     n = x.shape[1]
     return functional.conv2d(x, (line[:, None] * line[None]).expand(n, 1, 7, 7), padding=3, groups=n)
+
+
+def softened(x: Tensor, sd_px: float) -> Tensor:
+    """As `smearscan.crops.prepare.softened`, of masked pictures (N, 4, S, S) in 0 to 1: RGB and mask, soft at the edge.
+
+    The outermost pixels are left out as well, as `whiten_cell` does.
+    """
+    soft = blurred(x, sd_px)
+    inside = (x[:, 3:] > 0.5).float()
+    inside = -functional.max_pool2d(-functional.pad(inside, (1, 1, 1, 1)), 3, stride=1)
+    return torch.cat([soft[:, :3] / soft[:, 3:].clamp_min(0.05) * inside, inside], 1)
 
 
 def to_density(x: Tensor, noise: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:

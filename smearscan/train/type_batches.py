@@ -73,6 +73,8 @@ class TypeBatches:
         seed: int,
         near: float,
     ) -> None:
+        if card.softened_um:
+            raise ValueError("cells of types are not softened in training")
         self._given, self._batch, self._n_near = given, batch, round(batch * near)
         self._looks = Foreigner(seed, shows_nucleus=card.third == "nucleus")
         rows = given.rows

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from smearscan.crops.mask import CellSegmenter
+from smearscan.cut_cells import picture_key
+from smearscan.models.ensemble import weighted_sum
 from smearscan.models.infer import infer
 from smearscan.models.packages import Package
 from smearscan.train.cells import CellTable, is_outlined
@@ -54,8 +57,30 @@ def measure_left_out(
     return figures
 
 
+def type_chances(
+    packages: Sequence[Package], table: CellTable, rows: np.ndarray, weights: Sequence[float] | None = None
+) -> np.ndarray:
+    """(N, C) float32: what the judge takes for the type, the mean of the members' probabilities, from the cell table.
+
+    Members that are shown the same pictures are shown them once.
+    """
+    pictures: dict[str, np.ndarray] = {}
+    members = []
+    for package in packages:
+        key = picture_key(package.card.input)
+        if key not in pictures:
+            pictures[key] = run_time_pictures(table, rows, package.card.input)
+        members.append(infer(package, pictures[key]))
+    return weighted_sum(np.stack(members), weights)
+
+
 def measure_coarse(
-    package: Package, table: CellTable, rows: np.ndarray, labels: np.ndarray, segmenter: CellSegmenter
+    packages: Sequence[Package],
+    table: CellTable,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    segmenter: CellSegmenter,
+    weights: Sequence[float] | None = None,
 ) -> dict[str, float | int | str]:
     """Accuracy and macro F1, PBC's and the others', of cells as a camera of 0.45–0.54 µm/px keeps them.
 
@@ -64,7 +89,7 @@ def measure_coarse(
     part = cells_at(table, rows)
     windows = degraded(part.windows, _SEED)
     coarse = replace(part, windows=windows, masks=outline(windows, segmenter))
-    called = infer(package, run_time_pictures(coarse, np.arange(len(rows)), package.card.input)).argmax(1)
+    called = type_chances(packages, coarse, np.arange(len(rows)), weights).argmax(1)
     figures: dict[str, float | int | str] = {}
     for name, chosen in (("pbc", part.is_from("pbc")), ("others", ~part.is_from("pbc"))):
         figures[f"{name}_coarse_n"] = int(chosen.sum())

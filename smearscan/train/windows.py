@@ -70,10 +70,7 @@ def shrinks_without_scale(diameters_um: np.ndarray) -> np.ndarray:
 
 
 def degraded(windows: np.ndarray, seed: int, worst_quality: int = 70) -> np.ndarray:
-    """Sharp windows as a coarse camera would have kept them: 0.45–0.54 µm/px, blurred, JPEG; same shape.
-
-    The JPEG takes red for blue: so the shipped networks were trained and measured.
-    """
+    """Sharp windows as a coarse camera would have kept them: 0.45–0.54 µm/px, blurred, JPEG; same shape."""
     rng = np.random.default_rng(seed)
     out = np.empty_like(windows)
     for i, window in enumerate(windows):
@@ -81,6 +78,7 @@ def degraded(windows: np.ndarray, seed: int, worst_quality: int = 70) -> np.ndar
         small = cv2.resize(window, (side, side), interpolation=cv2.INTER_AREA)
         small = cv2.GaussianBlur(small, (0, 0), float(rng.uniform(0.3, 0.8)))
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(worst_quality, 95))]
-        small = np.asarray(cv2.imdecode(cv2.imencode(".jpg", small, quality)[1], cv2.IMREAD_COLOR))
+        coded = cv2.imencode(".jpg", small[..., ::-1], quality)[1]
+        small = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))[..., ::-1]
         out[i] = cv2.resize(small, (WINDOW_PX, WINDOW_PX), interpolation=cv2.INTER_CUBIC)
     return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 from drawn_cells import disc
@@ -56,6 +57,22 @@ def test_a_sharp_crop_is_filtered_to_the_cards_resolution() -> None:
     coarse = dataclasses.replace(sharp, um_per_px=0.5)
     assert prepare_input(_crop(), _mask(), sharp).std() > 60
     assert prepare_input(_crop(), _mask(), coarse).std() < 20
+
+
+def test_a_softened_cell_loses_its_grain_and_keeps_its_edge_and_colour() -> None:
+    """The black around it does not darken its rim; outside stays black."""
+    noise = np.random.default_rng(1).integers(120, 201, (450, 450, 3), dtype=np.uint8)
+    fine = dataclasses.replace(CARD, um_per_px=UM_PER_PX, side_px=450)
+    sharp = prepare_input(_crop(pixels=noise), _mask(), fine)
+    soft = prepare_input(_crop(pixels=noise), _mask(), dataclasses.replace(fine, softened_um=0.4))
+    cell = _mask().cell
+    assert (soft[~cell] == 0).all() and (soft[cell] > 0).all()
+    assert soft[cell].std() < 0.15 * sharp[cell].std()
+    assert soft[cell].mean() == pytest.approx(160, abs=1.5)
+    coarse = dataclasses.replace(fine, um_per_px=0.2)  # kept on as many pixels as before: as soft in µm
+    assert prepare_input(_crop(pixels=noise), _mask(), dataclasses.replace(coarse, softened_um=0.4))[cell].std() < 6
+    rim = cell & ~cv2.erode(cell.astype(np.uint8), np.ones((3, 3))).astype(bool)
+    assert soft[rim].mean() == pytest.approx(160, abs=2)
 
 
 def test_low_pass_keeps_the_mean_and_does_not_sharpen() -> None:

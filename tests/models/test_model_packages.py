@@ -42,6 +42,11 @@ def _copy(saved: Path, to: Path) -> tuple[Path, Path]:
     return card, weights
 
 
+def test_a_cell_is_softened_on_black_alone() -> None:
+    with pytest.raises(ValueError, match="softened on black"):
+        InputCard(window_um=29.0, um_per_px=0.3, side_px=32, background="kept", softened_um=0.4)
+
+
 @pytest.mark.parametrize("place", [0, 100, -1])
 def test_weights_altered_by_one_byte_are_refused(saved: Path, tmp_path: Path, place: int) -> None:
     card, weights = _copy(saved, tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -57,6 +59,25 @@ def test_without_scale_a_small_cell_is_shown_as_large_as_any(monkeypatch: pytest
         return float((images.mean(1) > -3.19).float().mean())  # black is 3.2 spreads below the middle
 
     assert area(1.0) / area(0.0) == pytest.approx((12 / 7) ** 2, rel=0.2)
+
+
+def test_cells_of_a_sharp_camera_are_shown_no_sharper_than_those_of_a_soft_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else "sharp" means "no blast": all blasts there are to learn from come from one soft camera."""
+
+    plain = _table(10.0)
+    noise = np.random.default_rng(1).normal(0, 60, plain.windows.shape)
+    grainy = (plain.windows + noise).clip(1, 255).astype(np.uint8)
+
+    def grain(softened_um: float) -> float:
+        card = blast_cells.INPUT.model_copy(update={"softened_um": softened_um})
+        monkeypatch.setattr(blast_cells, "INPUT", card)
+        sharp = dataclasses.replace(plain, windows=grainy)
+        images, _ = batches(sharp, _CELLS, 32, 3)(np.random.default_rng(5))
+        return float(images[:, :, 26:38, 26:38].diff(dim=3).std())
+
+    shown = blast_cells.INPUT.softened_um
+    assert shown > 0
+    assert grain(shown) < 0.9 * grain(0.0)  # whitened and noisy either way
 
 
 @given(st.floats(1, 40))

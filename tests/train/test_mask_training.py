@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smearscan.crops.mask import CellSegmenter, load_segmenter
-from smearscan.crops.network import CellMaskNet
+from smearscan.train.cells import SOURCES, CellTable
 from smearscan.train.mask_data import (
     LabelledCell,
     MaskSource,
@@ -21,9 +21,9 @@ from smearscan.train.mask_data import (
     make_field,
     read_labelled,
 )
-from smearscan.train.mask_pseudo import pseudo_cell, window_at
 from smearscan.train.mask_sources import read_fields, split_cells
 from smearscan.train.mask_stain import anchors_of_cell, draw_target, map_stain, to_density, to_rgb
+from smearscan.train.mask_taught import TaughtCells, taught_cells
 from smearscan.train.masks import MaskRecipe, dice, mask_loss, train_masks, upright_window
 
 GLASS, PLASM, CHROMATIN = (240, 232, 220), (170, 168, 214), (92, 52, 142)
@@ -112,6 +112,55 @@ def test_a_few_steps_lower_the_loss_and_write_weights_that_load(tmp_path: Path) 
     assert isinstance(load_segmenter(tmp_path / "a"), CellSegmenter)
 
 
+def _taught() -> TaughtCells:
+    whole, nucleus = _disc(128, 50), _disc(128, 16, 78)
+    window = np.full((128, 128, 3), GLASS, np.uint8)
+    window[whole], window[nucleus] = PLASM, CHROMATIN
+    label = whole.astype(np.uint8) + nucleus
+    return TaughtCells(window[None], label[None], np.array([1.0]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**31))
+def test_a_taught_cell_is_moved_with_its_outline(seed: int) -> None:
+    """However it was turned, enlarged or degraded: the darkest pixels of the cell are those labelled nucleus."""
+    rgb, label = _taught().draw(np.random.default_rng(seed))
+    again, same = _taught().draw(np.random.default_rng(seed))
+    assert (rgb == again).all() and (label == same).all()
+    assert set(np.unique(label)) == {0, 1, 2}
+    green = cv2.GaussianBlur(rgb[..., 1], (0, 0), 1.5).astype(float)
+    darkest = (label > 0) & (green <= np.quantile(green[label > 0], (label == 2).sum() / (label > 0).sum()))
+    assert dice(darkest, label == 2) > 0.7
+
+
+def test_only_cells_that_nothing_is_measured_on_are_taught_by_source_alike() -> None:
+    """Those outlined by hand are left out; so are test blocks, gaps, and the last fifth of every other laboratory."""
+    names = ["Pre"] * 4 + ["pbc"] * 10 + ["seg1"] * 2
+    n = len(names)
+    table = CellTable(
+        windows=np.zeros((n, 128, 128, 3), np.uint8),
+        masks=np.arange(n, dtype=np.uint8)[:, None, None] * np.ones((1, 128, 128), np.uint8),
+        sources=np.array([SOURCES.index(name) for name in names]),
+        types=np.full(n, "lymphocyte"),
+        readings=np.zeros(n, int),
+        blocks=np.array([0, 0, 1, -1] + [0] * 12),
+        orders=np.arange(n),
+        stains=np.full(n, -1),
+        measures=np.zeros((n, 5), np.float32),
+    )
+    taught = taught_cells(table)
+    assert taught.labels[:, 0, 0].tolist() == [0, 1, *range(4, 12)]
+    assert taught.chances == pytest.approx([1 / 4] * 2 + [1 / 16] * 8)
+
+
+def test_training_with_taught_cells_repeats(tmp_path: Path) -> None:
+    recipe = MaskRecipe(n_steps=2, batch_size=4, save_every=2)
+    for name in ("a", "b"):
+        train_masks(_source(), recipe, tmp_path / name, n_workers=0, taught=_taught())
+    train_masks(_source(), recipe, tmp_path / "c", n_workers=0)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() != (tmp_path / "c").read_bytes()
+
+
 def test_a_perfect_answer_has_no_loss_and_a_wrong_one_has() -> None:
     """Cross entropy and both Dice terms."""
     labels = torch.from_numpy((_disc(32, 20).astype(np.int64) + _disc(32, 10))[None])
@@ -132,19 +181,6 @@ def test_dice_of_nothing_and_nothing_is_one() -> None:
     assert dice(empty, empty) == 1
     assert dice(empty, ~empty) == 0
     assert dice(~empty, ~empty) == 1
-
-
-def test_a_pseudo_cell_needs_a_network_that_agrees_with_itself() -> None:
-    """The shipped one outlines a drawn cell; an untrained one is never believed; a box that does not fit is refused."""
-    picture = _cell().pictures[0]
-    window = window_at(picture, 80, 80, 13 / 90, 256)
-    trained = load_segmenter()
-    found = pseudo_cell(trained, "drawn", window, (13.0, 13.0))
-    assert found is not None
-    assert found.diameter * 29 / 256 == pytest.approx(13, rel=0.1)
-    assert pseudo_cell(trained, "drawn", window, (25.0, 8.0)) is None
-    torch.manual_seed(0)
-    assert pseudo_cell(CellSegmenter(CellMaskNet()), "drawn", window) is None
 
 
 def test_hand_drawn_masks_are_read_with_their_pictures(shared_data: Path) -> None:

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from smearscan.crops.prepare import softened
 from smearscan.crops.whiten import LEVELS_PER_SD, whiten_cell
 from smearscan.train.fit import Recipe, blended, fit, soft_targets
 from smearscan.train.restain import Restainer, Strength, to_density, whiten
+from smearscan.train.restain import softened as trained_soft
 
 _STRENGTH = Strength(scale=0.1, blur_px=1.0, mix=0.1, gain=0.2, offset=0.05)
 
@@ -37,6 +39,17 @@ def test_torch_whitening_is_that_of_run_time_inside_the_cell() -> None:
     deep = cv2.erode((picture[..., 3] == 255).astype(np.uint8), np.ones((5, 5))) > 0
     assert np.abs(trained - run_time)[deep].mean() < 3.0
     assert np.abs(trained[0]).max() < 1e-3
+
+
+def test_torch_softening_is_that_of_run_time() -> None:
+    """The same cell, the same outline, hardly a level apart: no blast network sees in training what it will not see."""
+    picture = _picture()
+    tensor = torch.from_numpy(picture[None]).permute(0, 3, 1, 2).float().div(255)
+    trained = whiten(*to_density(trained_soft(tensor, 1.2)))[0].permute(1, 2, 0).numpy() * LEVELS_PER_SD + 128
+    rgb, share = np.ascontiguousarray(picture[..., :3]), np.ascontiguousarray(picture[..., 3])
+    run_time = whiten_cell(softened(rgb, share, 1.2)).astype(float)
+    assert ((run_time[..., 0] > 0) == (trained[..., 0] > 1)).all()
+    assert np.abs(trained - run_time)[run_time > 0].mean() < 1.5
 
 
 def test_the_same_seed_draws_the_same_augmentation() -> None:

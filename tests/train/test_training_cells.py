@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import smearscan.train
 from smearscan.classes import CellClass
-from smearscan.train import cells
+from smearscan.settings import ClassifySettings
+from smearscan.train import blast, cells, celltype
 from smearscan.train.blast_cells import held_back
 from smearscan.train.cells import SOURCES, CellTable
 from smearscan.train.measure_scores import auroc, auroc_interval, macro_f1
@@ -127,3 +128,8 @@ def test_a_kept_table_is_read_as_it_was_until_the_masks_or_the_readings_change(
     (weights / "cellmask.safetensors").write_bytes(b"of today")
     sizes += [len(cells.load_cells(tmp_path, tmp_path / "cache").types) for _ in range(2)]
     assert sizes == [1, 1, 2, 2]
+
+
+def test_the_members_that_are_trained_are_those_that_the_preset_runs() -> None:
+    assert tuple(celltype.MEMBERS) == ClassifySettings().cell_type
+    assert tuple(blast.MEMBERS) == ClassifySettings().blast

@@ -22,6 +22,7 @@ from smearscan import __version__
 from smearscan.cli.main import cli
 from smearscan.errors import OutputError
 from smearscan.local import work_off
+from smearscan.models.cards import Card
 from smearscan.settings import Settings
 from smearscan.slide.content import stamp_files
 from smearscan.stages import execute, export, keys, makers, patient_stages, slide_stages
@@ -177,7 +178,7 @@ def test_a_worker_of_other_code_or_weights_refuses_the_run_by_name(
     worker = Worker(state, Wanted("elsewhere/1/0", QUEUES))
     monkeypatch.setattr(execute, "identity", lambda settings: "something else")
     assert worker.turn() == 0
-    assert f"run r{queued} wants the code and weights of smearscan" in caplog.text
+    assert f"run r{queued} wants the code, cards and weights of smearscan" in caplog.text
     assert state.database.run(run_progress, queued).state == "open"
 
 
@@ -235,7 +236,7 @@ def test_a_run_of_another_version_is_not_opened_again_to_wait_for_ever(
         connection.execute(update(patients).where(patients.c.run_id == 1).values(state="failed"))
     _later(monkeypatch)
     said = CliRunner().invoke(cli, ["retry", "r1", "--state", str(state.location.folder)])
-    assert said.exit_code == 2 and "run r1 has the code and weights of smearscan" in said.output
+    assert said.exit_code == 2 and "run r1 has the code, cards and weights of smearscan" in said.output
     assert state.database.run(run_progress, 1).state == "done"
     with state.database.transaction() as connection:
         connection.execute(update(patients).where(patients.c.run_id == 1).values(state="done"))
@@ -342,6 +343,23 @@ def test_a_template_of_the_page_is_code_too(tmp_path: Path, monkeypatch: pytest.
         (tmp_path / "report" / "page.html.j2").write_text(words)
         digests.add(keys.code_digest.__wrapped__())
     assert len(digests) == 2
+
+
+@pytest.mark.parametrize("name", ["blast", "blast_home", "celltype", "celltype2"])
+def test_a_worker_with_the_same_weights_under_another_card_is_another_worker(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A threshold edited on one of two hosts would judge some of a run's cells by one line and some by the other."""
+    settings, honest = Settings(), keys.load_card
+
+    def edited(asked: str) -> Card:
+        card = honest(asked)
+        return card.model_copy(update={"thresholds": {"blast": 0.5, "unidentified": 0.4}}) if asked == name else card
+
+    before = keys.identity.__wrapped__(settings)
+    assert keys.identity.__wrapped__(settings) == before
+    monkeypatch.setattr(keys, "load_card", edited)
+    assert keys.identity.__wrapped__(settings) != before
 
 
 def test_a_lease_is_renewed_whatever_the_database_said_in_between(

@@ -31,7 +31,7 @@ def command(run: str, wait: bool, state: str | None) -> None:
     found = opened.database.read(find_run, run)
     if not is_made_here(found):
         raise SettingsError(
-            f"run {found.name} has the code and weights of smearscan {found.version}, and these differ",
+            f"run {found.name} has the code, cards and weights of smearscan {found.version}, and these differ",
             "submit its slides again; of the run, what was done can still be exported",
         )
     forget_lost(opened, found.id)
