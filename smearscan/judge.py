@@ -209,4 +209,5 @@ def make_pool(settings: ClassifySettings) -> BlastPool:
         size=size,
         home=settings.blast.index(settings.blast_home) if settings.blast_home else None,
         offset=settings.blast_offset,
+        silent=settings.blast_silent,
     )

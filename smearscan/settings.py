@@ -87,6 +87,7 @@ class ClassifySettings(_Stage):
     blast_offset: float = Field(
         1.0, description="log-odds added to the sum: sets what share of benign cells is suspect"
     )
+    blast_silent: float = Field(1.2, description="log-odds added where blast_home is silent: what it adds to a blast")
     size_weight: float = Field(0.75, ge=0, description="of the cell's diameter beside the networks; 0 leaves it out")
     size_midpoint_um: float = Field(12.0, gt=0, description="diameter at which size says nothing, µm")
     size_spread_um: float = Field(1.2, gt=0, description="diameters to one unit of log-odds, µm")

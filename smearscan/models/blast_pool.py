@@ -34,12 +34,16 @@ class BlastPool:
         Place of the member that knows one laboratory alone; None where there is none, size is then always asked.
     offset
         Log-odds added to every cell, so that one half means one half.
+    silent
+        Log-odds added where the home member is silent: what it adds to a blast at home. Without it one threshold would
+        ask more of the others' blasts than of its own laboratory's.
     """
 
     weights: tuple[float, ...]
     size: SizeEvidence
     home: int | None = None
     offset: float = 0.0
+    silent: float = 0.0
 
     def probability(self, members: np.ndarray, areas_um2: Sequence[float] | np.ndarray) -> np.ndarray:
         """Pooled probability of blast, (N,) float32.
@@ -56,4 +60,5 @@ class BlastPool:
         chances = members.astype(np.float64).clip(_SUREST, 1 - _SUREST)
         odds = np.einsum("m,mn->n", np.asarray(self.weights, np.float64), logit(chances))
         asked = 1.0 if self.home is None else 1 - np.abs(2 * chances[self.home] - 1)
-        return np.asarray(expit(self.offset + odds + asked * self.size.log_odds(areas_um2)), np.float32)
+        abroad = self.size.log_odds(areas_um2) + (0.0 if self.home is None else self.silent)
+        return np.asarray(expit(self.offset + odds + asked * abroad), np.float32)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logit
 
 from smearscan.models.blast_pool import BlastPool
 from smearscan.models.size_evidence import SizeEvidence
@@ -43,6 +46,18 @@ def test_size_is_asked_where_the_home_member_is_silent_and_not_where_it_is_sure(
     sure = _POOL.probability(np.array([[0.5, 0.5], [1.0, 1.0]]), [_SMALL_UM2, _LARGE_UM2])
     assert silent[1] - silent[0] > 0.2
     assert sure[1] - sure[0] < 1e-3
+
+
+def test_where_the_home_member_is_silent_its_share_of_a_blast_is_made_up_for() -> None:
+    """One threshold then asks as much of other laboratories' blasts; where it speaks nothing is added."""
+    told = np.array([[0.7, 0.7], [0.5, 1.0]])
+    areas = [np.pi * 36] * 2  # 12 µm: size says nothing
+    silent, sure = _POOL.probability(told, areas)
+    helped, as_sure = dataclasses.replace(_POOL, silent=1.1).probability(told, areas)
+    assert logit(helped) - logit(silent) == pytest.approx(1.1, abs=1e-4)
+    assert as_sure == pytest.approx(sure, abs=1e-6)
+    alone = BlastPool((0.4,), _SIZE, silent=1.1)  # without a home member there is nothing to make up for
+    assert alone.probability(told[:1], areas) == pytest.approx(BlastPool((0.4,), _SIZE).probability(told[:1], areas))
 
 
 def test_weights_and_members_must_be_as_many() -> None:
