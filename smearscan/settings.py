@@ -78,15 +78,15 @@ class ClassifySettings(_Stage):
     cell_type: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         ("celltype", "celltype2"), min_length=1, description="packages whose mean is the type; a single name will do"
     )
-    cell_type_weights: tuple[float, ...] = Field((0.65, 0.35), description="of each in that mean; empty: all alike")
+    cell_type_weights: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (0.65, 0.35), description="of each in that mean; empty: all alike"
+    )
     blast: tuple[str, ...] = ("blast", "blast2", "blast_home")
     blast_weights: tuple[float, ...] = (0.6, 0.6, 0.45)
     blast_home: str = Field(
         "blast_home", description="member that knows one laboratory alone: where it is sure, size is not asked"
     )
-    blast_offset: float = Field(
-        1.0, description="log-odds added to the sum: sets what share of benign cells is suspect"
-    )
+    blast_offset: float = Field(1.0, description="log-odds added to the sum of the members' for every cell")
     blast_silent: float = Field(1.2, description="log-odds added where blast_home is silent: what it adds to a blast")
     size_weight: float = Field(0.75, ge=0, description="of the cell's diameter beside the networks; 0 leaves it out")
     size_midpoint_um: float = Field(12.0, gt=0, description="diameter at which size says nothing, µm")

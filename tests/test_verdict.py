@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from smearscan.classes import LOOK_LIKE_BLASTS, MONONUCLEAR, NOT_COUNTED, CellClass
 from smearscan.cut_cells import picture_key
@@ -126,6 +127,13 @@ def test_the_type_is_the_mean_of_what_its_networks_say() -> None:
 def test_a_package_that_is_not_what_it_is_chosen_for_is_refused_by_name(chosen: dict[str, object], why: str) -> None:
     with pytest.raises(SettingsError, match=why):
         load_judge(ClassifySettings.model_validate({"blast_weights": (1.0,), "blast_home": "", **chosen}))
+
+
+@pytest.mark.parametrize("weights", [(0.0, 1.0), (1.5, -0.5)])
+def test_a_network_of_types_counts_more_than_nothing(weights: tuple[float, float]) -> None:
+    """Refused when the preset is read, not when the first cell is judged."""
+    with pytest.raises(ValidationError, match="greater than 0"):
+        ClassifySettings(cell_type_weights=weights)
 
 
 def test_a_lead_member_whose_card_draws_no_line_is_refused_by_name(tmp_path: Path) -> None:
