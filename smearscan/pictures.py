@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smearscan.crops import cut_crops, in_bands, segment_cells, shipped_segmenter
-from smearscan.crops.cut import SIZE_PX
+from smearscan.crops import cut_crops, in_bands, segment_cells, shipped_segmenter, sides_um
+from smearscan.crops.cut import SIZE_PX, WINDOW_UM
 from smearscan.crops.fields import field_windows
 from smearscan.cut_cells import asked_inputs, crop_side_px
 from smearscan.geometry import Size
@@ -48,7 +48,7 @@ def take_pictures(job: PictureJob) -> ReportImages:
         cells[numbered.slide_id, numbered.cell.field_name].append(numbered)
     thumbnails: dict[tuple[str, str], Thumbnail] = {}
     crops: dict[CellKey, Crop] = {}
-    judged: dict[CellKey, Crop] = {}
+    judged: dict[CellKey, tuple[Crop, float]] = {}
     fields: list[np.ndarray] = []
     wanted, side_px = set(choice.attention), crop_side_px(asked_inputs(job.settings.classify))
     for image, shown in cells.items():
@@ -56,10 +56,11 @@ def take_pictures(job: PictureJob) -> ReportImages:
         with open_slide(field.path) as slide:
             thumbnails[image] = _thumbnail(slide, job.settings.report.thumbnail_px)
             for numbered in sorted(shown, key=_in_bands):
-                crops[numbered.key] = _cut(slide, field.scale, numbered, SIZE_PX)
+                crops[numbered.key] = _cut(slide, field.scale, numbered, _shown_px(field.scale))
                 if numbered.key in wanted:
                     # Attention is that over the picture the networks saw, not over the finer one for the eye.
-                    judged[numbered.key] = _cut(slide, field.scale, numbered, side_px)
+                    (side_um,) = sides_um([numbered.cell.detection], field.scale)
+                    judged[numbered.key] = _cut(slide, field.scale, numbered, side_px), side_um
             fields += _suspect_fields(slide, field.scale, shown, _n_fields(job, choice) - len(fields))
     explained = _explained([judged[key] for key in choice.attention], choice.attention, job.settings)
     gallery = {key: CellImage(crop.pixels, crop.um_per_px, *explained.get(key, ())) for key, crop in crops.items()}
@@ -95,18 +96,24 @@ def _in_bands(numbered: NumberedCell) -> tuple[float, ...]:
     return in_bands(numbered.cell.detection)
 
 
+def _shown_px(scale: Scale) -> int:
+    """Side of a gallery's pictures: no finer than the slide itself, whose pixels the reader's browser enlarges."""
+    return min(SIZE_PX, max(1, round(WINDOW_UM / min(scale.mpp.x, scale.mpp.y))))
+
+
 def _cut(slide: Slide, scale: Scale, numbered: NumberedCell, side_px: int) -> Crop:
     (crop,) = cut_crops(slide, [numbered.cell.detection], scale, size_px=side_px)
     return crop
 
 
 def _explained(
-    crops: Sequence[Crop], keys: Sequence[CellKey], settings: Settings
+    judged: Sequence[tuple[Crop, float]], keys: Sequence[CellKey], settings: Settings
 ) -> dict[CellKey, tuple[np.ndarray, Streams | None, float]]:
     """Of each cell what `CellImage` says of attention, its streams, and the share of the picture they lie over."""
     if not keys:
         return {}
-    found = load_judge(settings.classify).explain(crops, segment_cells(shipped_segmenter(), crops))
+    crops, sides = zip(*judged, strict=True)
+    found = load_judge(settings.classify).explain(crops, segment_cells(shipped_segmenter(), crops, sides))
     streams: list[Streams | None] = [None] * len(keys)
     if own := found.attention:
         streams = [Streams(*parts) for parts in zip(own.maps, own.boxes, own.erased, strict=True)]

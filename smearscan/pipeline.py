@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from smearscan.crops import batches_of_neighbours, cut_crops, measure_cell, segment_cells, shipped_segmenter
+from smearscan.crops import (
+    batches_of_neighbours,
+    cut_crops,
+    measure_cell,
+    segment_cells,
+    shipped_segmenter,
+    sides_um,
+)
 from smearscan.cut_cells import CutCells, asked_inputs, crop_side_px, joined, network_pictures
 from smearscan.detect import create_detector, find_leukocytes, merge_detections
 from smearscan.judge import load_judge
@@ -144,7 +151,7 @@ def crop_chunk(chunk: Chunk) -> CutCells:
     with watch.time("crop"), open_slide(plan.path) as slide:
         crops = cut_crops(slide, chunk.detections, plan.scale, size_px=crop_side_px(asked))
     with watch.time("mask"):
-        masks = segment_cells(shipped_segmenter(), crops)
+        masks = segment_cells(shipped_segmenter(), crops, sides_um(chunk.detections, plan.scale))
     with watch.time("measure"):
         measures = tuple(measure_cell(mask, crop.um_per_px) for mask, crop in zip(masks, crops, strict=True))
         focus = tuple(focus_score(crop.pixels, crop.um_per_px) for crop in crops)

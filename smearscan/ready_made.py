@@ -9,17 +9,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from smearscan.common_scale import CommonScale, find_common_scales
+from smearscan.common_scale import CommonScale, find_common_scales, scale_by_red_cells
 from smearscan.crops import shipped_segmenter
 from smearscan.crops.mask import make_mask
 from smearscan.crops.network import MaskNetPlan
 from smearscan.crops.prepare import native_um_per_px
-from smearscan.crops.readymade import ReadyMade, read_ready_made
+from smearscan.crops.readymade import TYPICAL_CELL_UM, ReadyMade, read_ready_made
 from smearscan.errors import SlideError
 from smearscan.geometry import Box
 from smearscan.judge import load_judge
 from smearscan.records import CellMask, Crop
-from smearscan.settings import Settings
+from smearscan.settings import ScaleSettings, Settings
 from smearscan.slide import open_slide
 from smearscan.verdict import Verdict
 
@@ -49,14 +49,14 @@ def classify_pictures(
     Parameters
     ----------
     um_per_px, cell_um
-        Scale of the pictures, or diameter of their cells in µm; without either the cell itself is measured, or what
-        many pictures of one size have in common (`common_scale`).
+        Scale of the pictures, or diameter of their cells in µm; without either red cells are the ruler, those of many
+        pictures of one size together (`common_scale`), else the cell itself is measured.
     """
     is_unknown = um_per_px is None and cell_um is None
-    common = find_common_scales(paths, shipped_segmenter()) if is_unknown else {}
+    common = find_common_scales(paths, shipped_segmenter(), settings.scale) if is_unknown else {}
     for first in range(0, len(paths), _AT_A_TIME):
         part = paths[first : first + _AT_A_TIME]
-        read = [read_picture(path, common.get(path), um_per_px, cell_um) for path in part]
+        read = [read_picture(path, common.get(path), um_per_px, cell_um, settings.scale) for path in part]
         good = [picture for picture in read if isinstance(picture, ReadyMade)]
         judge = load_judge(settings.classify)
         crops, masks = [picture.crop for picture in good], [picture.mask for picture in good]
@@ -69,13 +69,17 @@ def classify_pictures(
 
 
 def read_picture(
-    path: Path, common: CommonScale | None = None, um_per_px: float | None = None, cell_um: float | None = None
+    path: Path,
+    common: CommonScale | None = None,
+    um_per_px: float | None = None,
+    cell_um: float | None = None,
+    settings: ScaleSettings | None = None,
 ) -> ReadyMade | SlideError:
     """A file as `make_picture` makes it, or why that cannot be."""
     try:
         with open_slide(path) as image:
             rgb = image.read(Box(0, 0, *image.info.size))
-        return make_picture(rgb, str(path), common, um_per_px, cell_um)
+        return make_picture(rgb, str(path), common, um_per_px, cell_um, settings)
     except SlideError as error:
         return error
 
@@ -86,6 +90,7 @@ def make_picture(
     common: CommonScale | None = None,
     um_per_px: float | None = None,
     cell_um: float | None = None,
+    settings: ScaleSettings | None = None,
 ) -> ReadyMade:
     """A picture of one cell as networks are to see it, whoever asks: outlined, then shrunk to the training's crops.
 
@@ -97,19 +102,32 @@ def make_picture(
         The file, for errors.
     common
         Scale that it shares with others; wins over the rest.
+    um_per_px, cell_um
+        What else is known of its scale. Where nothing is, red cells around the cell are the ruler, if there are some.
+    settings
+        How wide a red cell is.
 
     Raises
     ------
     UnsupportedImageError
         If the picture is too small to hold a cell.
     """
+    segmenter = shipped_segmenter()
     if common is None:
-        made = read_ready_made(rgb, shipped_segmenter(), um_per_px, cell_um, name)
-    else:
-        made = read_ready_made(rgb, shipped_segmenter(), common.um_per_px, name=name)
+        made = read_ready_made(rgb, segmenter, um_per_px, cell_um, name)
+        common = _by_own_red_cells(rgb, made, settings or ScaleSettings())
+    if common is not None:
+        made = read_ready_made(rgb, segmenter, common.um_per_px, name=name)
         made = replace(made, has_scale=False, notes=(common.note, *made.notes))
     crop, mask = _shrunk(made.crop, made.mask)
     return replace(made, crop=crop, mask=mask)
+
+
+def _by_own_red_cells(rgb: np.ndarray, made: ReadyMade, settings: ScaleSettings) -> CommonScale | None:
+    """Scale of a picture that nothing is known of; None where a cell of typical size is the better guess."""
+    if made.has_scale or made.is_on_black or made.mask.area_um2 == 0:
+        return None
+    return scale_by_red_cells(rgb, TYPICAL_CELL_UM / native_um_per_px(made.crop), settings)
 
 
 def _shrunk(crop: Crop, mask: CellMask) -> tuple[Crop, CellMask]:

@@ -92,7 +92,7 @@ class ClassifySettings(_Stage):
     size_midpoint_um: float = Field(12.0, gt=0, description="diameter at which size says nothing, µm")
     size_spread_um: float = Field(1.2, gt=0, description="diameters to one unit of log-odds, µm")
     size_ceiling: float = Field(1.0, ge=0, description="large cells say no more than this many units: monocytes")
-    chunk_cells: int = Field(128, ge=1, description="cells cut and judged at a time; changes memory, never a result")
+    chunk_cells: int = Field(256, ge=1, description="cells cut and judged at a time; changes memory, never a result")
     min_cell_focus: float = Field(0.1, ge=0, le=1, description="a cell blurred beyond this is not counted, 0–1")
 
 

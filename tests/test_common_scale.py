@@ -10,8 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
-from smearscan.common_scale import LEAST_PICTURES, MEDIAN_CELL_UM, find_common_scales
-from smearscan.crops.mask import CellSegmenter
+from smearscan.common_scale import LEAST_PICTURES, MEDIAN_CELL_UM, find_common_scales, scale_by_red_cells
+from smearscan.crops.mask import CellSegmenter, load_segmenter
+from smearscan.crops.readymade import ReadyMade
+from smearscan.ready_made import read_picture
+from smearscan.settings import ScaleSettings
+
+#: Scale of the drawn fields, µm per pixel, and the width of the red cells on them, µm.
+UM_PER_PX, RED_CELL_UM = 0.2, 7.2
 
 
 @pytest.fixture
@@ -65,3 +71,59 @@ def test_pictures_of_known_scale_and_unreadable_ones_have_none(draw, unused, tmp
     text = tmp_path / "text.png"
     text.write_text("no picture", "utf-8")
     assert find_common_scales([*known, text], unused) == {}
+
+
+@pytest.fixture
+def draw_field(tmp_path: Path) -> Callable[..., Path]:
+    """draw_field(9.0): a picture 34 µm wide, red cells around a leukocyte of this diameter."""
+
+    def make(cell_um: float, name: str = "field", has_red_cells: bool = True) -> Path:
+        rng = np.random.default_rng(round(10 * cell_um))
+        image = np.full((170, 170, 3), (226, 232, 238), np.uint8)
+        for x, y in ((28, 30), (85, 24), (140, 34), (26, 88), (146, 95), (34, 142), (90, 148), (143, 147)):
+            if has_red_cells:
+                place = (x + int(rng.integers(-3, 4)), y + int(rng.integers(-3, 4)))
+                cv2.circle(image, place, round(RED_CELL_UM / 2 / UM_PER_PX), (160, 168, 214), -1, cv2.LINE_AA)
+        cv2.circle(image, (85, 85), round(cell_um / 2 / UM_PER_PX), (214, 172, 176), -1, cv2.LINE_AA)
+        cv2.circle(image, (85, 85), round(cell_um / 2.5 / UM_PER_PX), (142, 52, 92), -1, cv2.LINE_AA)
+        noisy = cv2.GaussianBlur(image, (0, 0), 0.7) + rng.normal(0, 3, image.shape)
+        path = tmp_path / f"{name}_{cell_um:g}.png"
+        cv2.imwrite(str(path), noisy.clip(0, 255).astype(np.uint8))
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("least_um", [8.8, 14.5])
+def test_red_cells_around_the_cells_are_the_ruler_whatever_cells_a_folder_holds(draw_field, least_um: float) -> None:
+    """A folder of lymphocytes is no folder of large cells seen from afar, one of monocytes none seen from near."""
+    paths = [draw_field(least_um + 0.1 * i) for i in range(LEAST_PICTURES)]
+    found = find_common_scales(paths, load_segmenter())
+    assert set(found) == set(paths)
+    scale = found[paths[0]]
+    assert scale.um_per_px == pytest.approx(UM_PER_PX * 7.5 / RED_CELL_UM, rel=0.06)
+    assert f"{scale.n_red_cells} red cells on pictures of this size are taken as 7.5 µm wide" in scale.note
+    assert find_common_scales(paths[::-1], load_segmenter()) == found
+
+
+def test_without_red_cells_the_median_cell_is_the_ruler(draw_field) -> None:
+    paths = [draw_field(11.0 + 0.1 * i, has_red_cells=False) for i in range(LEAST_PICTURES)]
+    scale = find_common_scales(paths, load_segmenter())[paths[0]]
+    assert scale.n_red_cells == 0
+    assert scale.um_per_px * 11.55 / UM_PER_PX == pytest.approx(MEDIAN_CELL_UM, rel=0.08)
+
+
+def test_a_picture_that_is_alone_is_measured_by_its_own_red_cells_and_says_so(draw_field) -> None:
+    small, large = (read_picture(draw_field(um)) for um in (9.0, 15.0))
+    assert isinstance(small, ReadyMade) and isinstance(large, ReadyMade)
+    assert large.mask.area_um2 / small.mask.area_um2 == pytest.approx((15 / 9) ** 2, rel=0.25)
+    assert not small.has_scale and "red cells around it are taken as 7.5 µm wide" in small.notes[0]
+    bare = read_picture(draw_field(9.0, "bare", has_red_cells=False))
+    assert isinstance(bare, ReadyMade) and bare.notes == ("no scale: the cell is taken as 12 µm wide",)
+
+
+def test_red_cells_by_which_no_leukocyte_is_so_large_are_none(draw_field) -> None:
+    rgb = cv2.imread(str(draw_field(12.0)))[..., ::-1].copy()
+    assert scale_by_red_cells(rgb, 12 / UM_PER_PX, ScaleSettings()) is not None
+    assert scale_by_red_cells(rgb, 4 / UM_PER_PX, ScaleSettings()) is None
+    assert scale_by_red_cells(rgb, 30 / UM_PER_PX, ScaleSettings()) is None

@@ -38,6 +38,12 @@ def crop_window(centre: Point, scale: Scale, window_um: float = WINDOW_UM) -> Bo
     return Box.around(centre, size)
 
 
+def sides_um(detections: Sequence[Detection], scale: Scale) -> list[float]:
+    """Longer side of each detection's box, µm."""
+    boxes = (detection.box for detection in detections)
+    return [max(box.width * scale.mpp.x, box.height * scale.mpp.y) for box in boxes]
+
+
 def cut_crops(
     slide: ReadsRegions,
     detections: Sequence[Detection],

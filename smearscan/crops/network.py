@@ -37,6 +37,8 @@ class _Unit(nn.Sequential):
 class CellMaskNet(nn.Module):
     """(N, 3, S, S) float RGB in 0..1 to (N, 3, S, S) logits of background, cytoplasm and nucleus.
 
+    S is the plan's side, or that of the middle.
+
     References
     ----------
     Ronneberger et al. 2015, U-Net, doi:10.1007/978-3-319-24574-4_28.
@@ -62,7 +64,7 @@ class CellMaskNet(nn.Module):
         self.register_buffer("centre", torch.hypot(axis[None, :], axis[:, None])[None, None], persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        centre = self.centre.to(images.dtype).expand(len(images), -1, -1, -1)
+        centre = self.centre_of(images.shape[-1]).to(images.dtype).expand(len(images), -1, -1, -1)
         x = self.stem(torch.cat((images - 0.5, centre), dim=1))
         skips: list[Tensor] = []
         for depth, block in enumerate(self.down):
@@ -71,6 +73,11 @@ class CellMaskNet(nn.Module):
         for narrow, unit, skip in zip(self.narrow, self.up, reversed(skips[:-1]), strict=True):
             x = unit(functional.interpolate(narrow(x), scale_factor=2.0) + skip)
         return functional.pixel_shuffle(self.head(x), self.plan.fold)
+
+    def centre_of(self, side_px: int) -> Tensor:
+        """Distances from the centre over the middle `side_px` of the window, (1, 1, side, side)."""
+        inside = self.plan.middle(side_px)
+        return self.centre[..., inside, inside]
 
 
 def folded(network: CellMaskNet) -> CellMaskNet:

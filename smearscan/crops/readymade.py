@@ -42,7 +42,7 @@ _LEAST_PX = 16
 #: Diameters that leukocytes have on a dried film, µm.
 _PLAUSIBLE_UM = (5.0, 26.0)
 #: Widths that an unscaled picture may have, µm: tried in one batch, the one whose cell comes out typical is taken.
-_TRIED_UM = tuple(10.0 * 1.19**step for step in range(2 * BATCH_SIZE))
+_TRIED_UM = tuple(10.0 * 1.19**step for step in range(BATCH_SIZE))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,6 +22,8 @@ _MIDDLE = 128
 class RunningMaskNet(nn.Module):
     """Windows (N, S, S, 3) uint8 RGB to the chances of cell and nucleus, (N, S, S, 2) float32. For inference only.
 
+    S is the plan's side, or that of its middle.
+
     Most cells ask for no more than where the chances are above one half: `outlines` says that without making them.
 
     Parameters
@@ -39,7 +41,10 @@ class RunningMaskNet(nn.Module):
         stem = cast(nn.Conv2d, network.stem[0])
         self._stem = (stem.weight[:, :3].detach() / 255).to(dtype).contiguous(memory_format=torch.channels_last)
         self._stride, self._padding = stem.stride, stem.padding
-        self._constant = _constant_map(network, stem).to(dtype).permute(0, 2, 3, 1).contiguous()
+        sides = (self.plan.side_px, self.plan.middle_px)
+        self._constant = {
+            side: _constant_map(network, stem, side).to(dtype).permute(0, 2, 3, 1).contiguous() for side in sides
+        }
         self._down = [_convolutions(block, dtype) for block in network.down]
         self._narrow = [_of(cast(nn.Conv2d, module), dtype) for module in network.narrow]
         self._up = [_convolutions(unit, dtype) for unit in network.up]
@@ -47,21 +52,21 @@ class RunningMaskNet(nn.Module):
 
     @torch.inference_mode()
     def forward(self, windows: Tensor) -> Tensor:
-        background, nucleus = self._shares(windows)
-        chances = torch.stack((1 - background, nucleus))
-        return self._places_out(chances).permute(0, 2, 3, 1).contiguous()
+        cytoplasm, nucleus = self._against_background(windows)
+        whole = (cytoplasm + nucleus).add_(1)
+        return self._places_out(torch.stack((1 - 1 / whole, nucleus / whole))).permute(0, 2, 3, 1).contiguous()
 
     @torch.inference_mode()
     def outlines(self, windows: Tensor) -> Tensor:
-        """Where cell and nucleus are likelier than not, (N, 2, S, S) bool: exactly where `forward` says above 0.5."""
-        background, nucleus = self._shares(windows)
-        # Pixels are moved about when each is a byte, not four.
-        return self._places_out(torch.stack((1 - background > 0.5, nucleus > 0.5)))
+        """Where cell and nucleus are likelier than not, (N, 2, S, S) bool: but for rounding, `forward` above 0.5."""
+        cytoplasm, nucleus = self._against_background(windows)
+        # Likelier than not is what outweighs all the rest.
+        return self._places_out(torch.stack((cytoplasm + nucleus > 1, nucleus > cytoplasm.add_(1))))
 
     def _logits(self, windows: Tensor) -> Tensor:
         images = windows.permute(0, 3, 1, 2).to(self._dtype).sub_(_MIDDLE)
         x = functional.conv2d(images, self._stem, stride=self._stride, padding=self._padding)
-        x.permute(0, 2, 3, 1).add_(self._constant)
+        x.permute(0, 2, 3, 1).add_(self._constant[windows.shape[1]])
         x = _rectified(x)
         skips: list[Tensor] = []
         for depth, block in enumerate(self._down):
@@ -75,19 +80,21 @@ class RunningMaskNet(nn.Module):
                 x = _convolved(x, convolution)
         return functional.conv2d(x, *self._head)
 
-    def _shares(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """Chance of background and of nucleus, (fold² × N × S/fold × S/fold,) float32 each, plane after plane."""
-        planes = self._logits(windows).permute(1, 0, 2, 3).contiguous().view(len(CLASSES), -1).float()
+    def _against_background(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """How many times likelier than background cytoplasm and nucleus are, (N, S/fold, S/fold, fold²) float32."""
+        maps = self._logits(windows).permute(0, 2, 3, 1).float()
+        background, *others = maps.unflatten(3, (len(CLASSES), -1)).unbind(3)
         # Beyond ±60 a chance is 0 or 1 to the last digit; exponentials of 60 still add up.
-        against = (planes[1:] - planes[:1]).clamp_(-60, 60).exp_()
-        background = (against[0] + against[1]).add_(1).reciprocal_()
-        return background, against[1].mul_(background)
+        cytoplasm, nucleus = ((other - background).clamp_(-60, 60).exp_() for other in others)
+        return cytoplasm, nucleus
 
-    def _places_out(self, planes: Tensor) -> Tensor:
-        """Two maps (2, fold² × N × S/fold × S/fold) of all places of every pixel as (N, 2, S, S)."""
-        fold, side = self.plan.fold, self.plan.side_px
-        places = planes.view(2, fold, fold, -1, side // fold, side // fold).permute(3, 0, 4, 1, 5, 2)
-        return places.reshape(-1, 2, side, side)
+    def _places_out(self, maps: Tensor) -> Tensor:
+        """Two maps (2, N, S/fold, S/fold, fold²) of all places of every pixel as (N, 2, S, S)."""
+        fold, side = self.plan.fold, self.plan.fold * maps.shape[2]
+        rows = maps.view(2, -1, side // fold, side // fold, fold, fold)
+        if fold * maps.element_size() == 4:  # pixels that lie side by side are moved as one number of four bytes
+            rows = rows.view(torch.int32)
+        return rows.permute(1, 0, 2, 4, 3, 5).contiguous().view(maps.dtype).view(-1, 2, side, side)
 
 
 Convolution = tuple[Tensor, Tensor]
@@ -102,14 +109,15 @@ def _convolutions(block: nn.Module, dtype: torch.dtype) -> list[Convolution]:
     return [_of(module, dtype) for module in block.modules() if isinstance(module, nn.Conv2d)]
 
 
-def _constant_map(network: CellMaskNet, stem: nn.Conv2d) -> Tensor:
+def _constant_map(network: CellMaskNet, stem: nn.Conv2d, side: int) -> Tensor:
     """What the first convolution gives whatever the picture: its bias, the distance from the centre, the offset.
 
-    (1, O, S/fold, S/fold) float32. Computed with the network's own padding, so that the rims are right too.
+    (1, O, side/fold, side/fold) float32. Computed with the network's own padding, so that the rims are right too.
     """
-    offset = torch.full_like(network.centre, _MIDDLE / 255 - 0.5).expand(-1, 3, -1, -1)
+    centre = network.centre_of(side)
+    offset = torch.full_like(centre, _MIDDLE / 255 - 0.5).expand(-1, 3, -1, -1)
     with torch.inference_mode():
-        return stem(torch.cat((offset, network.centre), dim=1))
+        return stem(torch.cat((offset, centre), dim=1))
 
 
 def _convolved(x: Tensor, convolution: Convolution) -> Tensor:

@@ -7,12 +7,14 @@ gave the cells of the table. What is printed was measured on hand-drawn cells th
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from safetensors.torch import load_file
 
-from smearscan.crops.mask import CellSegmenter, central_cell, load_segmenter
+from smearscan.crops.central import outline_of_centre
+from smearscan.crops.mask import CellSegmenter, load_segmenter
 from smearscan.crops.network import CellMaskNet
 from smearscan.train.cells import load_cells
 from smearscan.train.mask_data import UM_PER_PX, LabelledCell, MaskSource
@@ -49,17 +51,30 @@ def main() -> None:
 
 
 def print_dice(segmenter: CellSegmenter, cells: list[LabelledCell]) -> None:
-    """Mean Dice of whole cell and nucleus, by set and assumed diameter."""
-
-    def segment(windows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        pieces = [central_cell(chance, UM_PER_PX) for chance in segmenter.chances(windows)]
-        return [(piece[..., 0] > 0.5, piece[..., 1] > 0.5) for piece in pieces]
-
+    """Mean Dice of whole cell and nucleus, by set, assumed diameter, and how much of the window is shown."""
+    plan = segmenter.plan
     for name in ("dataset1", "dataset2"):
         chosen = [cell for cell in cells if cell.name.startswith(name)]
         for diameter_um in _DIAMETERS_UM:
-            whole, nucleus = dice_of_cells(segment, chosen, diameter_um).mean(0)
-            print(f"{name} {len(chosen)} cells of {diameter_um:g} µm: {whole:.3f} {nucleus:.3f}", flush=True)
+            told = [
+                " ".join(
+                    f"{share:.3f}" for share in dice_of_cells(_shown(segmenter, side), chosen, diameter_um).mean(0)
+                )
+                for side in (plan.side_px, plan.middle_px)
+            ]
+            print(f"{name} {len(chosen)} cells of {diameter_um:g} µm: {told[0]}; middle {told[1]}", flush=True)
+
+
+def _shown(segmenter: CellSegmenter, side_px: int) -> Callable[[np.ndarray], list[tuple[np.ndarray, np.ndarray]]]:
+    """What outlines the cells of windows when their middle `side_px` are shown, on the whole window's pixels."""
+    shown, around = segmenter.plan.middle(side_px), (segmenter.plan.side_px - side_px) // 2
+
+    def segment(windows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        outlined = segmenter.outlines(np.ascontiguousarray(windows[:, shown, shown]))
+        cut = [outline_of_centre(cell, nucleus, UM_PER_PX) for cell, nucleus in outlined]
+        return [(np.pad(cell, around), np.pad(nucleus, around)) for cell, nucleus in cut]
+
+    return segment
 
 
 def _tell(step: int, loss: float, seconds: float) -> None:

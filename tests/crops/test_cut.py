@@ -8,7 +8,7 @@ from drawn_cells import MemorySlide, scale_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smearscan.crops.cut import crop_window, cut_crops
+from smearscan.crops.cut import crop_window, cut_crops, sides_um
 from smearscan.geometry import Box, Point
 from smearscan.records import Detection
 
@@ -78,6 +78,12 @@ def test_um_per_px_is_that_of_the_rounded_window() -> None:
     slide = MemorySlide(np.full((200, 200, 3), 90, np.uint8))
     (crop,) = cut_crops(slide, [Detection(Box(90, 90, 20, 20), 0.9)], scale_of(0.499))
     assert crop.um_per_px * 450 == pytest.approx(58 * 0.499)
+
+
+def test_the_longer_side_of_a_box_is_told_in_um() -> None:
+    """Where pixels are not square, the side that is longer in µm, not in pixels."""
+    boxes = [Detection(Box(0, 0, 100, 80), 1.0), Detection(Box(5, 5, 40, 60), 1.0)]
+    assert sides_um(boxes, scale_of(0.1, 0.2)) == pytest.approx([16.0, 12.0])
 
 
 def test_a_window_smaller_than_a_pixel_is_refused() -> None:

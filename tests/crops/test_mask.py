@@ -69,15 +69,44 @@ def test_results_do_not_depend_on_the_batch(segmenter: CellSegmenter) -> None:
 
 
 def test_outlines_are_where_chances_are_above_one_half(segmenter: CellSegmenter) -> None:
-    """Pixel for pixel, whatever fills the batch: on noise many chances lie close to it."""
+    """Pixel for pixel but for the last bit, whatever fills the batch: on noise many chances lie close to it."""
     noise = np.random.default_rng(1).integers(0, 256, (11, 128, 128, 3), dtype=np.uint8)
     drawn = [network_window(draw_crop(um, um - 2).pixels, 29 / 450, segmenter.plan) for um in (8.0, 12.0, 17.0)]
     windows = np.concatenate([noise, np.stack(drawn)])
     chances = segmenter.chances(windows)
     outlines = segmenter.outlines(windows)
     assert outlines.shape == (14, 2, 128, 128)
-    assert (outlines == (chances > 0.5).transpose(0, 3, 1, 2)).all()
+    differs = outlines != (chances > 0.5).transpose(0, 3, 1, 2)
+    assert np.abs(chances.transpose(0, 3, 1, 2)[differs] - 0.5).max(initial=0) < 1e-6
     assert outlines[-1].any(axis=(1, 2)).all()
+
+
+@pytest.mark.parametrize(("cell_um", "nucleus_um"), [(8.5, 7.0), (13.0, 9.0), (15.5, 11.0)])
+def test_of_a_cell_that_lies_well_inside_the_middle_says_as_much_as_the_whole_window(
+    segmenter: CellSegmenter, cell_um: float, nucleus_um: float
+) -> None:
+    """It is all that is looked at: what lies beyond it may be anything."""
+    crop = _at_own_scale(draw_crop(cell_um, nucleus_um))
+    whole, middle = (segment_cells(segmenter, [crop], [side])[0] for side in (29.0, cell_um))
+    assert _dice(middle.cell, whole.cell) > 0.95
+    assert _dice(middle.nucleus, whole.nucleus) > 0.92
+    beyond = crop.pixels.copy()
+    beyond[:10] = beyond[:, -10:] = 0
+    (unmoved,) = segment_cells(segmenter, [dataclasses.replace(crop, pixels=beyond)], [cell_um])
+    assert (unmoved.cell == middle.cell).all()
+    assert (unmoved.nucleus == middle.nucleus).all()
+
+
+def test_cells_of_both_kinds_keep_their_order(segmenter: CellSegmenter) -> None:
+    """Each has the mask that it has alone, on the pixels of its crop."""
+    sizes = [9.0, 18.0, 12.0, 19.0, 14.0]
+    crops = [_at_own_scale(draw_crop(um, um - 3)) for um in sizes]
+    together = segment_cells(segmenter, crops, sizes)
+    for crop, side, mask in zip(crops, sizes, together, strict=True):
+        (alone,) = segment_cells(segmenter, [crop], [side])
+        assert mask.cell.shape == (128, 128)
+        assert (mask.cell == alone.cell).all()
+        assert mask.area_um2 == alone.area_um2 == pytest.approx(np.pi * side**2 / 4, rel=0.25)
 
 
 def test_the_company_of_finer_crops_changes_no_mask(segmenter: CellSegmenter) -> None:

@@ -80,6 +80,13 @@ def test_any_other_network_that_leads_shows_grad_cam_alone(patient: PatientResul
     assert all(c.share == pytest.approx(WINDOW_UM / 29, rel=0.02) for c in pictures.gallery.values())
 
 
+def test_a_cell_is_shown_no_finer_than_its_slide(patient: PatientResult, tmp_path: Path) -> None:
+    """29 µm of 0.2 µm pixels: drawn larger they would say no more, and weigh ten times as much."""
+    pictures, _ = _page(patient, _preset(tmp_path, "cnn_cbam", {"widths": [4], "head": "gap", "hidden": 4}))
+    assert {cell.pixels.shape for cell in pictures.gallery.values()} == {(145, 145, 3)}
+    assert all(cell.um_per_px == pytest.approx(0.2) for cell in pictures.gallery.values())
+
+
 def test_heat_lies_where_the_network_of_a_narrow_window_looked() -> None:
     rgb = np.full((120, 120, 3), 128, np.uint8)
     heat = np.zeros((6, 6))
