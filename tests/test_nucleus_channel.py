@@ -79,8 +79,8 @@ def test_a_network_that_was_shown_blue_begins_by_seeing_nothing_in_the_nucleus()
 def _five(shift_px: int) -> torch.Tensor:
     crop, mask = _cell(shift_px)
     outline = (mask.cell.astype(np.uint8) + mask.nucleus)[None]
-    masked = masked_pictures(crop.pixels[None], outline, 24.0, 96)
-    five = np.concatenate([masked, nucleus_pictures(outline, 24.0, 96)[..., None]], axis=3)
+    masked = masked_pictures(crop.pixels[None], outline, INPUT.window_um, INPUT.side_px)
+    five = np.concatenate([masked, nucleus_pictures(outline, INPUT.window_um, INPUT.side_px)[..., None]], axis=3)
     return torch.from_numpy(five).permute(0, 3, 1, 2)
 
 

@@ -17,8 +17,8 @@ from smearscan.cli.progress import Progress
 @click.option(
     "--cell-um",
     type=click.FloatRange(3, 60),
-    help="Diameter of their cells, µm. Without either, a dozen pictures or more of one size share a scale "
-    "that gives their median cell a typical width; fewer are each scaled to a typical cell.",
+    help="Diameter of their cells, µm. Without either, red cells around the cells are the ruler: a dozen pictures or "
+    "more of one size share a scale. Where they are too few, the median cell, or each, is taken as typical.",
 )
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
 def command(crops: tuple[Path, ...], out: Path, mpp: float | None, cell_um: float | None, preset: str) -> None:

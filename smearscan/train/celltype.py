@@ -44,9 +44,10 @@ from smearscan.train.typed_cells import (
     unnamed_cells,
 )
 
+#: As many pixels as the middle of a crop has: none is shrunk.
 INPUT = InputCard(
-    window_um=24.0,
-    um_per_px=24.0 / 96,
+    window_um=21.75,
+    um_per_px=21.75 / 96,
     side_px=96,
     background="black",
     coarsest_um_per_px=0.62,
@@ -245,6 +246,8 @@ def main() -> None:
         )
         before = start.card.training if start else {}
         shown = ["from here on shown the nucleus in blue's place"] if is_shown_anew else []
+        if start is not None and start.card.input.window_um != INPUT.window_um:
+            shown.append(f"windows of {INPUT.window_um:g} µm instead of {start.card.input.window_um:g}")
         remark = ", ".join([f"{given.near:g} near home", *shown, *(f"without {name}" for name in left_out)])
         told = training_told(f"python -m smearscan.train.celltype --member {given.member}", recipe, before, remark)
         card = make_card(given.member, member, told)

@@ -88,8 +88,8 @@ def _recoded(field: np.ndarray, card: InputCard, share: float, rng: np.random.Ge
         size = (max(48, round(field.shape[1] * factor)), max(48, round(field.shape[0] * factor)))
         way = _SHRINKERS[rng.integers(3)]
         field = cv2.resize(field, size, interpolation=way)
-        _, code = cv2.imencode(".jpg", field, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 96))])
-        field = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))
+        _, code = cv2.imencode(".jpg", field[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 96))])
+        field = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))[..., ::-1]
     if rng.random() < share / 2:
         field = cv2.GaussianBlur(field, (0, 0), float(rng.uniform(0.3, 1.0)) * field.shape[0] / card.side_px)
     return whole_image(field, card)

@@ -105,7 +105,8 @@ def _cycle(model: torch.nn.Module, fields: np.ndarray, labels: np.ndarray, phase
 
 def _half_as_jpeg(rgb: np.ndarray) -> np.ndarray:
     small = cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.imdecode(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 75])[1], cv2.IMREAD_COLOR))
+    _, code = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 75])
+    return np.ascontiguousarray(np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))[..., ::-1])
 
 
 #: What may have been done to a file before it is handed in.

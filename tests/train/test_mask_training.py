@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smearscan.crops.mask import CellSegmenter, load_segmenter
+from smearscan.crops.network import CellMaskNet
 from smearscan.train.cells import SOURCES, CellTable
 from smearscan.train.mask_data import (
     LabelledCell,
@@ -110,6 +111,16 @@ def test_a_few_steps_lower_the_loss_and_write_weights_that_load(tmp_path: Path) 
     assert losses[:3] == losses[3:]
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert isinstance(load_segmenter(tmp_path / "a"), CellSegmenter)
+
+
+def test_going_on_leaves_the_norms_as_they_are(tmp_path: Path) -> None:
+    """Whole windows and their middles differ in their means: normed each by its own, they would not run alike."""
+    start, recipe = CellMaskNet(), MaskRecipe(n_steps=4, batch_size=4)
+    before = {name: value.clone() for name, value in start.state_dict().items()}
+    after = train_masks(_source(), recipe, tmp_path / "more", n_workers=0, start=start).state_dict()
+    kept = [name for name in before if "running" in name]
+    assert kept and all(torch.equal(before[name], after[name]) for name in kept)
+    assert not torch.equal(before["head.weight"], after["head.weight"])
 
 
 def _taught() -> TaughtCells:
