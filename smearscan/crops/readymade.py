@@ -41,6 +41,8 @@ _MARGIN_UM, _LEAST_KEPT, _MOST_HANGING = 0.75, 0.6, 0.98
 _LEAST_PX = 16
 #: Diameters that leukocytes have on a dried film, µm.
 _PLAUSIBLE_UM = (5.0, 26.0)
+#: Sizes within this factor of the typical one vote on a cell's diameter, and diameters within this factor agree.
+_VOTING, _AGREEING = 1.5, 1.16
 #: Widths that an unscaled picture may have, µm: tried in one batch, the one whose cell comes out typical is taken.
 _TRIED_UM = tuple(10.0 * 1.19**step for step in range(BATCH_SIZE))
 
@@ -153,8 +155,9 @@ def _diameter(cell: np.ndarray) -> float | None:
 def measure_diameter_px(rgb: np.ndarray, segmenter: CellSegmenter) -> float | None:
     """Diameter of the central cell of a picture without scale, px; None where no width shows one.
 
-    The network is shown the picture as if it were 10, 11.9, … 136 µm wide. Of the widths at which it finds a cell
-    of plausible size, those within a third of the typical one vote; their median is taken.
+    The network is shown the picture as if it were 10, 11.9, … 136 µm wide. Of the widths at which it finds a cell of
+    plausible size, those vote at which it is near the typical one, and the diameter that most agree on is taken: shown
+    too close, it outlines pieces of a nucleus, of another size each time.
     """
     side = min(rgb.shape[:2])
     plan = segmenter.plan
@@ -169,7 +172,11 @@ def measure_diameter_px(rgb: np.ndarray, segmenter: CellSegmenter) -> float | No
     if not sizes_um:
         return None
     nearness = np.abs(np.log(np.array(sizes_um) / TYPICAL_CELL_UM))
-    return float(np.median(np.array(diameters_px)[nearness <= max(math.log(4 / 3), nearness.min())]))
+    votes = np.log(diameters_px)[nearness <= max(math.log(_VOTING), nearness.min())]
+    agree = np.abs(votes[:, None] - votes[None]) <= math.log(_AGREEING)
+    # Of two that as many agree on the larger is the cell, the smaller a piece of it.
+    chosen = max(range(len(votes)), key=lambda i: (agree[i].sum(), votes[i]))
+    return float(np.exp(np.median(votes[agree[chosen]])))
 
 
 def _middle_of(cell: np.ndarray, rgb: np.ndarray) -> tuple[float, float]:
