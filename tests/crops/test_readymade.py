@@ -91,6 +91,31 @@ def test_a_cell_is_measured_in_pixels_at_any_magnification(segmenter: CellSegmen
         assert measure_diameter_px(picture, segmenter) == pytest.approx(13 / um_per_px, rel=0.12)
 
 
+def test_the_diameter_is_the_one_that_most_widths_agree_on(segmenter: CellSegmenter) -> None:
+    """Shown a cell too closely the network outlines pieces of its nucleus: of four sizes, against two that agree."""
+    true_px, side = 75.0, 128
+    pieces_px = iter([21.0, 25.5, 31.0, 38.0])
+
+    class Told:
+        plan = segmenter.plan
+
+        def chances(self, windows: np.ndarray) -> np.ndarray:
+            out = np.zeros((*windows.shape[:3], 2), np.float32)
+            for i in range(len(windows)):
+                width_um = 10.0 * 1.19**i
+                fine_px = side * (29 / 128) / width_um  # px of the picture that one of the window's shows
+                whole_um = true_px * width_um / side
+                if 10 < whole_um < 15.5:
+                    out[i] = disc(128, true_px / fine_px)[..., None]
+                elif 30 < whole_um < 65 and (piece := next(pieces_px, None)):
+                    out[i] = disc(128, piece / fine_px)[..., None]
+            return out
+
+    picture = np.full((side, side, 3), 200, np.uint8)
+    assert measure_diameter_px(picture, Told()) == pytest.approx(true_px, rel=0.05)  # type: ignore[arg-type]
+    assert next(pieces_px, None) is None
+
+
 def test_an_oblong_picture_becomes_a_square_crop_and_says_it_was_padded(segmenter: CellSegmenter) -> None:
     """Black around a cell on black, white elsewhere."""
     black = read_ready_made(_on_black(200, 0.1, 12)[20:180], segmenter, um_per_px=0.1)
