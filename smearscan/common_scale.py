@@ -32,10 +32,11 @@ _MEASURED = 40
 _NEAR = 0.03
 #: Diameter given to the median cell, µm: between lymphocytes (10) and granulocytes and blasts (14).
 MEDIAN_CELL_UM = 13.0
-#: Median diameters that the cells of a folder, and single ones, may have by red cells, µm: beyond them those were none.
-_MEDIANS_UM, SINGLES_UM = (8.5, 20.0), (7.0, 22.0)
+#: Diameters that the median cell of a folder, and a single one, may have, µm. What would make them smaller or larger
+#: were no red cells.
+_MEDIANS_UM, _SINGLES_UM = (8.5, 20.0), (7.0, 22.0)
 #: Red cells of one picture that are enough, and how uncertain those of many may be, relative.
-LEAST_ON_ONE, _LARGEST_SD = 2, 0.08
+_LEAST_ON_ONE, _LARGEST_SD = 2, 0.08
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +126,10 @@ def scale_by_red_cells(rgb: np.ndarray, cell_px: float, settings: ScaleSettings)
         Diameter of its cell, px: by the scale it must come out as a leukocyte.
     """
     ruler = measure_red_cells_around([rgb])
-    if ruler is None or ruler.n_red_cells < LEAST_ON_ONE:
+    if ruler is None or ruler.n_red_cells < _LEAST_ON_ONE:
         return None
     um_per_px = settings.red_cell_diameter_um / ruler.diameter_px
-    if not SINGLES_UM[0] <= cell_px * um_per_px <= SINGLES_UM[1]:
+    if not _SINGLES_UM[0] <= cell_px * um_per_px <= _SINGLES_UM[1]:
         return None
     return CommonScale(um_per_px, 1, ruler.n_red_cells, settings.red_cell_diameter_um)
 

@@ -56,9 +56,11 @@ def take_pictures(job: PictureJob) -> ReportImages:
         with open_slide(field.path) as slide:
             thumbnails[image] = _thumbnail(slide, job.settings.report.thumbnail_px)
             for numbered in sorted(shown, key=_in_bands):
-                crops[numbered.key] = _cut(slide, field.scale, numbered, _shown_px(field.scale))
+                # What attention is drawn over must be fine enough to draw on.
+                shown_px = SIZE_PX if numbered.key in wanted else _shown_px(field.scale)
+                crops[numbered.key] = _cut(slide, field.scale, numbered, shown_px)
                 if numbered.key in wanted:
-                    # Attention is that over the picture the networks saw, not over the finer one for the eye.
+                    # Attention is that over the picture the networks saw, not over the one for the eye.
                     (side_um,) = sides_um([numbered.cell.detection], field.scale)
                     judged[numbered.key] = _cut(slide, field.scale, numbered, side_px), side_um
             fields += _suspect_fields(slide, field.scale, shown, _n_fields(job, choice) - len(fields))

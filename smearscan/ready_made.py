@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +15,8 @@ from smearscan.crops import shipped_segmenter
 from smearscan.crops.mask import make_mask
 from smearscan.crops.network import MaskNetPlan
 from smearscan.crops.prepare import native_um_per_px
-from smearscan.crops.readymade import TYPICAL_CELL_UM, ReadyMade, read_ready_made
-from smearscan.errors import SlideError
+from smearscan.crops.readymade import ReadyMade, read_ready_made
+from smearscan.errors import SlideError, UnsupportedImageError
 from smearscan.geometry import Box
 from smearscan.judge import load_judge
 from smearscan.records import CellMask, Crop
@@ -112,22 +113,34 @@ def make_picture(
     UnsupportedImageError
         If the picture is too small to hold a cell.
     """
-    segmenter = shipped_segmenter()
-    if common is None:
-        made = read_ready_made(rgb, segmenter, um_per_px, cell_um, name)
-        common = _by_own_red_cells(rgb, made, settings or ScaleSettings())
     if common is not None:
-        made = read_ready_made(rgb, segmenter, common.um_per_px, name=name)
-        made = replace(made, has_scale=False, notes=(common.note, *made.notes))
+        made = _read_by(common, rgb, name)
+    else:
+        made = read_ready_made(rgb, shipped_segmenter(), um_per_px, cell_um, name)
+        if um_per_px is None and cell_um is None:
+            made = _by_own_red_cells(made, rgb, name, settings or ScaleSettings())
     crop, mask = _shrunk(made.crop, made.mask)
     return replace(made, crop=crop, mask=mask)
 
 
-def _by_own_red_cells(rgb: np.ndarray, made: ReadyMade, settings: ScaleSettings) -> CommonScale | None:
-    """Scale of a picture that nothing is known of; None where a cell of typical size is the better guess."""
+def _read_by(scale: CommonScale, rgb: np.ndarray, name: str) -> ReadyMade:
+    made = read_ready_made(rgb, shipped_segmenter(), scale.um_per_px, name=name)
+    return replace(made, has_scale=False, notes=(scale.note, *made.notes))
+
+
+def _by_own_red_cells(made: ReadyMade, rgb: np.ndarray, name: str, settings: ScaleSettings) -> ReadyMade:
+    """A picture that nothing is known of, by its own red cells; as it was made where they say too little."""
     if made.has_scale or made.is_on_black or made.mask.area_um2 == 0:
-        return None
-    return scale_by_red_cells(rgb, TYPICAL_CELL_UM / native_um_per_px(made.crop), settings)
+        return made
+    cell_px = 2 * math.sqrt(made.mask.area_um2 / math.pi) / native_um_per_px(made.crop)
+    scale = scale_by_red_cells(rgb, cell_px, settings)
+    if scale is None:
+        return made
+    try:
+        by_red_cells = _read_by(scale, rgb, name)
+    except UnsupportedImageError:
+        return made
+    return by_red_cells if by_red_cells.mask.area_um2 > 0 else made
 
 
 def _shrunk(crop: Crop, mask: CellMask) -> tuple[Crop, CellMask]:

@@ -75,7 +75,7 @@ class CellSegmenter:
         return _in_batches(self.network, windows, out)
 
     def outlines(self, windows: np.ndarray) -> np.ndarray:
-        """Where `chances` are above one half, (N, 2, S, S) bool, whole cell and nucleus; sooner made than they are.
+        """Whole cell and nucleus, (N, 2, S, S) bool: but for rounding where `chances` are above one half, and sooner made.
 
         `windows` may be the plan's middle of them.
         """
@@ -155,23 +155,25 @@ def segment_cells(
         is framed with its own edge colours.
     sides_um
         Longer side of each cell's box, µm, where it is known: of cells that lie well inside only the middle is looked
-        at, which takes little more than half the time.
+        at, which takes little more than half the time. Of crops that are not on the network's own pixels all is.
     """
     if not crops:
         return []
     plan = segmenter.plan
     windows = [network_window(crop.pixels, crop.um_per_px, plan) for crop in crops]
-    if not all(_is_on_grid(crop, plan) for crop in crops):
-        chances = segmenter.chances(np.stack(windows))
-        return [_on_crop(chance, crop, plan) for chance, crop in zip(chances, crops, strict=True)]
+    is_on_grid = [_is_on_grid(crop, plan) for crop in crops]
     is_small = [side <= plan.middle_holds_um for side in sides_um or [math.inf] * len(crops)]
     masks: dict[int, CellMask] = {}
     for side in (plan.middle_px, plan.side_px):
-        places = [place for place, small in enumerate(is_small) if small == (side == plan.middle_px)]
+        is_shown = (small == (side == plan.middle_px) for small in is_small)
+        places = [place for place, both in enumerate(zip(is_on_grid, is_shown, strict=True)) if all(both)]
         shown = plan.middle(side)
         outlines = segmenter.outlines(np.stack([windows[place][shown, shown] for place in places])) if places else ()
         for place, (cell, nucleus) in zip(places, outlines, strict=True):
             masks[place] = _as_mask(cell, nucleus, crops[place], plan)
+    if finer := [place for place in range(len(crops)) if place not in masks]:
+        for place, chance in zip(finer, segmenter.chances(np.stack([windows[i] for i in finer])), strict=True):
+            masks[place] = _on_crop(chance, crops[place], plan)
     return [masks[place] for place in range(len(crops))]
 
 

@@ -74,7 +74,10 @@ def _of_cells(cards: Sequence[InputCard], sample_set: SampleSet, samples: Sequen
 
 @lru_cache(maxsize=2)
 def _common_scales(sample_set: SampleSet) -> Mapping[Path, CommonScale]:
-    """Of all files that are pictures of one cell; a box in a picture is scaled by its own cell."""
+    """Of all files that are pictures of one cell, by red cells as wide as the settings have them unless told otherwise.
+
+    A box in a picture is scaled by the red cells in it, or by its own cell.
+    """
     paths = [sample_set.file(sample) for sample in sample_set.samples if sample.box is None]
     return find_common_scales(paths, shipped_segmenter())
 

@@ -47,7 +47,7 @@ class CellImage:
     Attributes
     ----------
     pixels
-        (H, W, 3) uint8 RGB, at most 450×450 and no finer than the slide, background kept.
+        (H, W, 3) uint8 RGB, at most 450×450, background kept; no finer than the slide but under attention.
     um_per_px
         Its scale, for the scale bar; None draws none.
     attention

@@ -89,7 +89,8 @@ def train_masks(
     report
         Called with step, mean loss and seconds since the start at every save.
     start
-        Weights to go on from, their norms as they are; a fresh network without.
+        Weights to go on from: every other step then shows the middle of the windows alone, and the norms stay as they
+        are. A fresh network without, which is shown whole windows.
     taught
         Real cells that an earlier network outlined; without them all windows are drawn from `source`.
     """
@@ -105,9 +106,10 @@ def train_masks(
     cv2.setNumThreads(0)
     loader = torch.utils.data.DataLoader(_Windows(source, recipe, taught), batch_size=None, num_workers=n_workers)
     began, losses = time.monotonic(), []
-    sides = network.plan.side_px, network.plan.middle_px
+    # Once it can outline, it is to outline as well without the surroundings.
+    sides = (network.plan.side_px,) if start is None else (network.plan.side_px, network.plan.middle_px)
     for step, (images, labels) in enumerate(loader, start=1):
-        shown = network.plan.middle(sides[step % 2])  # it is to outline as well without the surroundings
+        shown = network.plan.middle(sides[step % len(sides)])
         images, labels = images[..., shown, shown], labels[..., shown, shown]
         batch = (images.float() / 255).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):

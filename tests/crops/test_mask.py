@@ -97,6 +97,21 @@ def test_of_a_cell_that_lies_well_inside_the_middle_says_as_much_as_the_whole_wi
     assert (unmoved.nucleus == middle.nucleus).all()
 
 
+def test_only_a_cell_whose_box_is_small_is_outlined_by_the_middle(
+    segmenter: CellSegmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to 17 µm, and on the network's own pixels; where no box is known it may be of any size."""
+    seen: list[tuple[int, ...]] = []
+    plain = CellSegmenter.outlines
+    monkeypatch.setattr(CellSegmenter, "outlines", lambda self, w: (seen.append(w.shape[:2]), plain(self, w))[1])
+    fine = draw_crop(12.0, 9.0)
+    crops = [_at_own_scale(fine), fine, _at_own_scale(fine), _at_own_scale(fine)]
+    segment_cells(segmenter, crops, [17.0, 12.0, 17.1, 8.0])
+    assert seen == [(2, 96), (1, 128)]
+    segment_cells(segmenter, crops[:1])
+    assert seen[2:] == [(1, 128)]
+
+
 def test_cells_of_both_kinds_keep_their_order(segmenter: CellSegmenter) -> None:
     """Each has the mask that it has alone, on the pixels of its crop."""
     sizes = [9.0, 18.0, 12.0, 19.0, 14.0]

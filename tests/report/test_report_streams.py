@@ -80,11 +80,14 @@ def test_any_other_network_that_leads_shows_grad_cam_alone(patient: PatientResul
     assert all(c.share == pytest.approx(WINDOW_UM / 29, rel=0.02) for c in pictures.gallery.values())
 
 
-def test_a_cell_is_shown_no_finer_than_its_slide(patient: PatientResult, tmp_path: Path) -> None:
-    """29 µm of 0.2 µm pixels: drawn larger they would say no more, and weigh ten times as much."""
-    pictures, _ = _page(patient, _preset(tmp_path, "cnn_cbam", {"widths": [4], "head": "gap", "hidden": 4}))
-    assert {cell.pixels.shape for cell in pictures.gallery.values()} == {(145, 145, 3)}
-    assert all(cell.um_per_px == pytest.approx(0.2) for cell in pictures.gallery.values())
+def test_a_cell_is_shown_no_finer_than_its_slide_but_under_attention(patient: PatientResult, tmp_path: Path) -> None:
+    """29 µm of 0.2 µm pixels: drawn larger they would say no more; but on so few no attention can be drawn."""
+    settings = _preset(tmp_path, "cnn_cbam", {"widths": [4], "head": "gap", "hidden": 4})
+    report = settings.report.model_copy(update={"max_attention_cells": 0})
+    for sides, chosen in (({145}, settings.model_copy(update={"report": report})), ({450}, settings)):
+        pictures, _ = _page(patient, chosen)
+        assert {side for cell in pictures.gallery.values() for side in cell.pixels.shape[:2]} == sides
+        assert all(cell.um_per_px == pytest.approx(29 / side) for cell in pictures.gallery.values() for side in sides)
 
 
 def test_heat_lies_where_the_network_of_a_narrow_window_looked() -> None:
