@@ -75,7 +75,7 @@ class CellSegmenter:
         return _in_batches(self.network, windows, out)
 
     def outlines(self, windows: np.ndarray) -> np.ndarray:
-        """Whole cell and nucleus, (N, 2, S, S) bool: but for rounding where `chances` are above one half, and sooner made.
+        """Whole cell and nucleus, (N, 2, S, S) bool: but for rounding where `chances` are above 0.5, and sooner made.
 
         `windows` may be the plan's middle of them.
         """

@@ -6,8 +6,8 @@ Where the scale comes from, first that applies, and always told in the notes:
 2. the cell's diameter in µm, given: the cell is outlined and measured in pixels;
 3. a 450 × 450 picture that is black around its cell is taken for one of C-NMC's, 29 µm wide, if its cell then has a
    size that cells have;
-4. else the cell itself is taken for a mononuclear cell of `TYPICAL_CELL_UM`. Its size says nothing then: where red cells
-   lie around it, `smearscan/ready_made.py` takes those for the ruler first.
+4. else the cell itself is taken for a mononuclear cell of `TYPICAL_CELL_UM`. Its size says nothing then: where red
+   cells lie around it, `smearscan/ready_made.py` takes those for the ruler first.
 """
 
 from __future__ import annotations
