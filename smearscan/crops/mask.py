@@ -75,7 +75,7 @@ class CellSegmenter:
         return _in_batches(self.network, windows, out)
 
     def outlines(self, windows: np.ndarray) -> np.ndarray:
-        """Whole cell and nucleus, (N, 2, S, S) bool: but for rounding where `chances` are above 0.5, and sooner made.
+        """Where `chances` are above one half, (N, 2, S, S) bool, whole cell and nucleus; sooner made than they are.
 
         `windows` may be the plan's middle of them.
         """

@@ -52,16 +52,14 @@ class RunningMaskNet(nn.Module):
 
     @torch.inference_mode()
     def forward(self, windows: Tensor) -> Tensor:
-        cytoplasm, nucleus = self._against_background(windows)
-        whole = (cytoplasm + nucleus).add_(1)
-        return self._places_out(torch.stack((1 - 1 / whole, nucleus / whole))).permute(0, 2, 3, 1).contiguous()
+        return self._places_out(torch.stack(self._chances(windows))).permute(0, 2, 3, 1).contiguous()
 
     @torch.inference_mode()
     def outlines(self, windows: Tensor) -> Tensor:
-        """Where cell and nucleus are likelier than not, (N, 2, S, S) bool: but for rounding, `forward` above 0.5."""
-        cytoplasm, nucleus = self._against_background(windows)
-        # Likelier than not is what outweighs all the rest.
-        return self._places_out(torch.stack((cytoplasm + nucleus > 1, nucleus > cytoplasm.add_(1))))
+        """Where cell and nucleus are likelier than not, (N, 2, S, S) bool: exactly where `forward` says above 0.5."""
+        cell, nucleus = self._chances(windows)
+        # Pixels are moved about when each is a byte, not four.
+        return self._places_out(torch.stack((cell > 0.5, nucleus > 0.5)))
 
     def _logits(self, windows: Tensor) -> Tensor:
         images = windows.permute(0, 3, 1, 2).to(self._dtype).sub_(_MIDDLE)
@@ -80,13 +78,15 @@ class RunningMaskNet(nn.Module):
                 x = _convolved(x, convolution)
         return functional.conv2d(x, *self._head)
 
-    def _against_background(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """How many times likelier than background cytoplasm and nucleus are, (N, S/fold, S/fold, fold²) float32."""
+    def _chances(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """Chance of cell and of nucleus, (N, S/fold, S/fold, fold²) float32 each: all places of every pixel."""
         maps = self._logits(windows).permute(0, 2, 3, 1).float()
         background, *others = maps.unflatten(3, (len(CLASSES), -1)).unbind(3)
         # Beyond ±60 a chance is 0 or 1 to the last digit; exponentials of 60 still add up.
         cytoplasm, nucleus = ((other - background).clamp_(-60, 60).exp_() for other in others)
-        return cytoplasm, nucleus
+        whole = cytoplasm.add_(nucleus).add_(1)
+        nucleus.div_(whole)
+        return 1 - whole.reciprocal_(), nucleus
 
     def _places_out(self, maps: Tensor) -> Tensor:
         """Two maps (2, N, S/fold, S/fold, fold²) of all places of every pixel as (N, 2, S, S)."""

@@ -47,7 +47,10 @@ def _drawn_cells(folder: Path, n: int) -> Path:
             cv2.circle(image, (int(x), int(y)), 16, (165, 165, 215), -1)
         radius = 14 + i
         cv2.circle(image, (45, 45), radius, (205, 180, 195), -1)
-        cv2.circle(image, (45 - i % 4, 45), round(radius * (0.9 - 0.03 * (i % 7))), (130, 50, 100), -1)
+        chromatin = (130, 50, 100) if i % 2 else (165, 95, 140)
+        cv2.circle(image, (45 - i % 4, 45), round(radius * (0.9 - 0.03 * (i % 7))), chromatin, -1)
+        if not i % 2:  # a nucleolus: without it the network says much the same of all
+            cv2.circle(image, (45, 42), radius // 4, (150, 110, 150), -1)
         name = folder / ("blast" if i % 2 else "other") / f"{i:02d}.png"
         name.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(name), cv2.GaussianBlur(image, (0, 0), 1.2))
@@ -72,6 +75,6 @@ def test_evaluate_judges_the_pictures_that_classify_judges(tmp_path: Path) -> No
         rows = {row["path"]: float(row["blast"]) for row in csv.DictReader(file)}
     assert set(rows) == set(said) and len(rows) == LEAST_PICTURES + 2
     (scale,) = {row["notes"].split("; ")[0] for row in said.values()}
-    assert "pictures of this size" in scale  # a scale in common, found by both
+    assert "red cells on pictures of this size" in scale  # a scale in common, found by both
     apart = [abs(rows[path] - float(row["blast_probability"])) for path, row in said.items()]
-    assert max(apart) < 1e-5 and np.ptp(list(rows.values())) > 0.01
+    assert max(apart) < 1e-5 and np.ptp(list(rows.values())) > 0.1
