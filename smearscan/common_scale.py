@@ -59,6 +59,10 @@ class CommonScale:
         cells = f"the median cell of {self.n_measured} pictures of this size"
         return f"no scale: {cells} is taken as {MEDIAN_CELL_UM:g} µm wide"
 
+    def makes_a_leukocyte(self, diameter_px: float) -> bool:
+        """Whether a single cell of this diameter is as large as leukocytes are: else it were no red cells."""
+        return _SINGLES_UM[0] <= diameter_px * self.um_per_px <= _SINGLES_UM[1]
+
 
 def find_common_scales(
     paths: Sequence[Path], segmenter: CellSegmenter, settings: ScaleSettings | None = None
@@ -115,22 +119,18 @@ def _measure(group: Sequence[Path], segmenter: CellSegmenter, settings: ScaleSet
     return CommonScale(MEDIAN_CELL_UM / median_px, len(diameters))
 
 
-def scale_by_red_cells(rgb: np.ndarray, cell_px: float, settings: ScaleSettings) -> CommonScale | None:
-    """Scale of a picture that is alone, by the few red cells on it; None where they are too few, or none it seems.
+def scale_by_red_cells(rgb: np.ndarray, settings: ScaleSettings) -> CommonScale | None:
+    """Scale of a picture that is alone, by the few red cells on it; None where they are too few.
 
     Parameters
     ----------
     rgb
         (H, W, 3) uint8 RGB, not on black.
-    cell_px
-        Diameter of its cell, px: by the scale it must come out as a leukocyte.
     """
     ruler = measure_red_cells_around([rgb])
     if ruler is None or ruler.n_red_cells < _LEAST_ON_ONE:
         return None
     um_per_px = settings.red_cell_diameter_um / ruler.diameter_px
-    if not _SINGLES_UM[0] <= cell_px * um_per_px <= _SINGLES_UM[1]:
-        return None
     return CommonScale(um_per_px, 1, ruler.n_red_cells, settings.red_cell_diameter_um)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,11 +15,10 @@ from smearscan.crops import shipped_segmenter
 from smearscan.crops.mask import make_mask
 from smearscan.crops.network import MaskNetPlan
 from smearscan.crops.prepare import native_um_per_px
-from smearscan.crops.readymade import ReadyMade, read_ready_made
+from smearscan.crops.readymade import Framed, ReadyMade, frame_picture, outline_framed
 from smearscan.errors import SlideError, UnsupportedImageError
 from smearscan.geometry import Box
 from smearscan.judge import load_judge
-from smearscan.records import CellMask, Crop
 from smearscan.settings import ScaleSettings, Settings
 from smearscan.slide import open_slide
 from smearscan.verdict import Verdict
@@ -42,6 +41,24 @@ class CropVerdict:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A picture of one cell, (H, W, 3) uint8 RGB; its file, for errors; the scale it shares with others, if it does."""
+
+    rgb: np.ndarray
+    name: str
+    common: CommonScale | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Views:
+    """What is looked at of a picture; where its own red cells say another scale than the cell, by that one too."""
+
+    first: Framed
+    by_red_cells: Framed | None = None
+    red_cells: CommonScale | None = None
+
+
 def classify_pictures(
     paths: Sequence[Path], settings: Settings, um_per_px: float | None = None, cell_um: float | None = None
 ) -> Iterator[CropVerdict]:
@@ -57,99 +74,107 @@ def classify_pictures(
     common = find_common_scales(paths, shipped_segmenter(), settings.scale) if is_unknown else {}
     for first in range(0, len(paths), _AT_A_TIME):
         part = paths[first : first + _AT_A_TIME]
-        read = [read_picture(path, common.get(path), um_per_px, cell_um, settings.scale) for path in part]
-        good = [picture for picture in read if isinstance(picture, ReadyMade)]
+        made = make_pictures((read_picture(path, common) for path in part), um_per_px, cell_um, settings.scale)
+        good = [picture for picture in made if isinstance(picture, ReadyMade)]
         judge = load_judge(settings.classify)
         crops, masks = [picture.crop for picture in good], [picture.mask for picture in good]
         verdicts = iter(judge.judge(crops, masks, refuses_coarse=False))
-        for path, picture in zip(part, read, strict=True):
+        for path, picture in zip(part, made, strict=True):
             if isinstance(picture, ReadyMade):
                 yield _line(path, picture, next(verdicts), judge.coarsest_um_per_px)
             else:
                 yield CropVerdict(str(path), reason=str(picture))
 
 
-def read_picture(
-    path: Path,
-    common: CommonScale | None = None,
-    um_per_px: float | None = None,
-    cell_um: float | None = None,
-    settings: ScaleSettings | None = None,
-) -> ReadyMade | SlideError:
-    """A file as `make_picture` makes it, or why that cannot be."""
+def read_picture(path: Path, common: Mapping[Path, CommonScale]) -> Picture | SlideError:
+    """A file's picture with the scale that it shares, or why it cannot be read."""
     try:
         with open_slide(path) as image:
-            rgb = image.read(Box(0, 0, *image.info.size))
-        return make_picture(rgb, str(path), common, um_per_px, cell_um, settings)
+            return Picture(image.read(Box(0, 0, *image.info.size)), str(path), common.get(path))
     except SlideError as error:
         return error
 
 
-def make_picture(
-    rgb: np.ndarray,
-    name: str,
-    common: CommonScale | None = None,
+def make_pictures(
+    pictures: Iterable[Picture | SlideError],
     um_per_px: float | None = None,
     cell_um: float | None = None,
     settings: ScaleSettings | None = None,
-) -> ReadyMade:
-    """A picture of one cell as networks are to see it, whoever asks: outlined, then shrunk to the training's crops.
+) -> list[ReadyMade | SlideError]:
+    """Pictures of one cell as networks are to see them, whoever asks: outlined, then shrunk to the training's crops.
 
     Parameters
     ----------
-    rgb
-        (H, W, 3) uint8 RGB.
-    name
-        The file, for errors.
-    common
-        Scale that it shares with others; wins over the rest.
+    pictures
+        Taken one by one, none is kept; why there is none stays in its place.
     um_per_px, cell_um
-        What else is known of its scale. Where nothing is, red cells around the cell are the ruler, if there are some.
+        What is known of the scale of those that share none. Where nothing is, red cells around the cell are the ruler,
+        if there are some.
     settings
         How wide a red cell is.
 
-    Raises
-    ------
-    UnsupportedImageError
-        If the picture is too small to hold a cell.
+    Returns
+    -------
+    In their order; in place of one that is too small to hold a cell, or has an impossible scale, why.
     """
-    if common is not None:
-        made = _read_by(common, rgb, name)
-    else:
-        made = read_ready_made(rgb, shipped_segmenter(), um_per_px, cell_um, name)
-        if um_per_px is None and cell_um is None:
-            made = _by_own_red_cells(made, rgb, name, settings or ScaleSettings())
-    crop, mask = _shrunk(made.crop, made.mask)
-    return replace(made, crop=crop, mask=mask)
+    framed = [_framed(picture, um_per_px, cell_um, settings or ScaleSettings()) for picture in pictures]
+    views = [view for view in framed if isinstance(view, _Views)]
+    made = iter(_shrunk(picture) for picture in _outlined(views))
+    return [next(made) if isinstance(view, _Views) else view for view in framed]
 
 
-def _read_by(scale: CommonScale, rgb: np.ndarray, name: str) -> ReadyMade:
-    made = read_ready_made(rgb, shipped_segmenter(), scale.um_per_px, name=name)
-    return replace(made, has_scale=False, notes=(scale.note, *made.notes))
-
-
-def _by_own_red_cells(made: ReadyMade, rgb: np.ndarray, name: str, settings: ScaleSettings) -> ReadyMade:
-    """A picture that nothing is known of, by its own red cells; as it was made where they say too little."""
-    if made.has_scale or made.is_on_black or made.mask.area_um2 == 0:
-        return made
-    cell_px = 2 * math.sqrt(made.mask.area_um2 / math.pi) / native_um_per_px(made.crop)
-    scale = scale_by_red_cells(rgb, cell_px, settings)
-    if scale is None:
-        return made
+def _framed(
+    picture: Picture | SlideError, um_per_px: float | None, cell_um: float | None, settings: ScaleSettings
+) -> _Views | SlideError:
+    if isinstance(picture, SlideError):
+        return picture
     try:
-        by_red_cells = _read_by(scale, rgb, name)
-    except UnsupportedImageError:
-        return made
-    return by_red_cells if by_red_cells.mask.area_um2 > 0 else made
+        if picture.common is not None:
+            return _Views(_framed_by(picture.common, picture))
+        first = frame_picture(picture.rgb, shipped_segmenter(), um_per_px, cell_um, picture.name)
+    except SlideError as error:
+        return error
+    red_cells = None if first.has_scale or first.is_on_black else scale_by_red_cells(picture.rgb, settings)
+    if red_cells is None:
+        return _Views(first)
+    try:
+        return _Views(first, _framed_by(red_cells, picture), red_cells)
+    except UnsupportedImageError:  # what was taken for red cells is none: by it the picture holds no cell
+        return _Views(first)
 
 
-def _shrunk(crop: Crop, mask: CellMask) -> tuple[Crop, CellMask]:
-    """A crop and its mask at the resolution of those that the networks were trained on; live cells have it too."""
-    side = MaskNetPlan().side_px
+def _framed_by(scale: CommonScale, picture: Picture) -> Framed:
+    framed = frame_picture(picture.rgb, shipped_segmenter(), scale.um_per_px, name=picture.name)
+    return replace(framed, has_scale=False, notes=(scale.note, *framed.notes))
+
+
+def _outlined(views: Sequence[_Views]) -> list[ReadyMade]:
+    """All at once, then those whose red cells make a leukocyte of the cell by their scale; as they were if it fails."""
+    made = outline_framed([view.first for view in views], shipped_segmenter())
+    again = {
+        place: view.by_red_cells
+        for place, view in enumerate(views)
+        if view.by_red_cells and view.red_cells and view.red_cells.makes_a_leukocyte(_diameter_px(made[place]))
+    }
+    for place, anew in zip(again, outline_framed(list(again.values()), shipped_segmenter()), strict=True):
+        if anew.mask.area_um2 > 0:
+            made[place] = anew
+    return made
+
+
+def _diameter_px(made: ReadyMade) -> float:
+    """Of a circle of the cell's area, in the picture's own pixels; 0 where none was outlined."""
+    return 2 * math.sqrt(made.mask.area_um2 / math.pi) / native_um_per_px(made.crop)
+
+
+def _shrunk(made: ReadyMade) -> ReadyMade:
+    """Crop and mask at the resolution of those that the networks were trained on; live cells have it too."""
+    side, crop = MaskNetPlan().side_px, made.crop
     um_per_px = crop.um_per_px * crop.pixels.shape[0] / side
     pixels = cv2.resize(crop.pixels, (side, side), interpolation=cv2.INTER_AREA)
-    cell, nucleus = (_shrunk_mask(part, side) for part in (mask.cell, mask.nucleus))
-    return replace(crop, pixels=pixels, um_per_px=um_per_px), make_mask(cell, nucleus, um_per_px)
+    cell, nucleus = (_shrunk_mask(part, side) for part in (made.mask.cell, made.mask.nucleus))
+    mask = make_mask(cell, nucleus, um_per_px)
+    return replace(made, crop=replace(crop, pixels=pixels, um_per_px=um_per_px), mask=mask)
 
 
 def _shrunk_mask(mask: np.ndarray, side: int) -> np.ndarray:

@@ -13,7 +13,8 @@ import pytest
 from smearscan.common_scale import LEAST_PICTURES, MEDIAN_CELL_UM, find_common_scales, scale_by_red_cells
 from smearscan.crops.mask import CellSegmenter, load_segmenter
 from smearscan.crops.readymade import ReadyMade
-from smearscan.ready_made import read_picture
+from smearscan.errors import SlideError
+from smearscan.ready_made import make_pictures, read_picture
 from smearscan.settings import ScaleSettings
 
 #: Scale of the drawn fields, µm per pixel, and the width of the red cells on them, µm.
@@ -113,17 +114,23 @@ def test_without_red_cells_the_median_cell_is_the_ruler(draw_field) -> None:
     assert scale.um_per_px * 11.55 / UM_PER_PX == pytest.approx(MEDIAN_CELL_UM, rel=0.08)
 
 
+def made(*paths: Path) -> list[ReadyMade | SlideError]:
+    return make_pictures(read_picture(path, {}) for path in paths)
+
+
 def test_a_picture_that_is_alone_is_measured_by_its_own_red_cells_and_says_so(draw_field) -> None:
-    small, large = (read_picture(draw_field(um)) for um in (9.0, 15.0))
+    small, large = made(draw_field(9.0), draw_field(15.0))
     assert isinstance(small, ReadyMade) and isinstance(large, ReadyMade)
     assert large.mask.area_um2 / small.mask.area_um2 == pytest.approx((15 / 9) ** 2, rel=0.25)
     assert not small.has_scale and "red cells around it are taken as 7.5 µm wide" in small.notes[0]
-    bare = read_picture(draw_field(9.0, "bare", has_red_cells=False))
+    (bare,) = made(draw_field(9.0, "bare", has_red_cells=False))
     assert isinstance(bare, ReadyMade) and bare.notes == ("no scale: the cell is taken as 12 µm wide",)
 
 
 def test_red_cells_by_which_no_leukocyte_is_so_large_are_none(draw_field) -> None:
     rgb = cv2.imread(str(draw_field(12.0)))[..., ::-1].copy()
-    assert scale_by_red_cells(rgb, 12 / UM_PER_PX, ScaleSettings()) is not None
-    assert scale_by_red_cells(rgb, 4 / UM_PER_PX, ScaleSettings()) is None
-    assert scale_by_red_cells(rgb, 30 / UM_PER_PX, ScaleSettings()) is None
+    scale = scale_by_red_cells(rgb, ScaleSettings())
+    assert scale is not None
+    assert scale.makes_a_leukocyte(12 / UM_PER_PX)
+    assert not scale.makes_a_leukocyte(4 / UM_PER_PX)
+    assert not scale.makes_a_leukocyte(30 / UM_PER_PX)

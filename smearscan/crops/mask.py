@@ -241,7 +241,7 @@ def make_mask(cell: np.ndarray, nucleus: np.ndarray, um_per_px: float) -> CellMa
 
 def mask_from_black(rgb: np.ndarray) -> np.ndarray:
     """The cell of a picture that is black around it: the largest piece that is not black, closed; (H, W) bool."""
-    lit = (rgb.max(axis=2) > _BLACK).astype(np.uint8)
+    lit = (~_is_black(rgb)).view(np.uint8)
     n_pieces, labels, stats, _ = cv2.connectedComponentsWithStats(lit, connectivity=4)
     if n_pieces < 2:
         return np.zeros(rgb.shape[:2], bool)
@@ -252,6 +252,10 @@ def mask_from_black(rgb: np.ndarray) -> np.ndarray:
 
 def is_on_black(rgb: np.ndarray) -> bool:
     """Whether a picture is one cell cut out on black: a black frame, and at least a tenth of it black."""
-    black = rgb.max(axis=2) <= _BLACK
+    black = _is_black(rgb)
     frame = np.concatenate([black[0], black[-1], black[:, 0], black[:, -1]])
     return bool(frame.mean() > 0.8 and black.mean() > 0.1 and not black.all())
+
+
+def _is_black(rgb: np.ndarray) -> np.ndarray:
+    return cv2.inRange(rgb, (0, 0, 0), (_BLACK,) * 3) > 0

@@ -13,6 +13,7 @@ Where the scale comes from, first that applies, and always told in the notes:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -73,6 +74,16 @@ class ReadyMade:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Framed:
+    """A picture in the frame that crops have, its cell not outlined yet; attributes as of `ReadyMade`."""
+
+    crop: Crop
+    is_on_black: bool
+    has_scale: bool
+    notes: tuple[str, ...]
+
+
 def read_ready_made(
     rgb: np.ndarray,
     segmenter: CellSegmenter,
@@ -80,7 +91,18 @@ def read_ready_made(
     cell_um: float | None = None,
     name: str = "the picture",
 ) -> ReadyMade:
-    """Bring a picture of one cell to the crop that live cells have.
+    """Bring a picture of one cell to the crop that live cells have; parameters and Raises as of `frame_picture`."""
+    return outline_framed([frame_picture(rgb, segmenter, um_per_px, cell_um, name)], segmenter)[0]
+
+
+def frame_picture(
+    rgb: np.ndarray,
+    segmenter: CellSegmenter,
+    um_per_px: float | None = None,
+    cell_um: float | None = None,
+    name: str = "the picture",
+) -> Framed:
+    """Find the scale of a picture of one cell, and frame the cell by it.
 
     Parameters
     ----------
@@ -102,14 +124,23 @@ def read_ready_made(
     cell = mask_from_black(rgb) if on_black else np.zeros(rgb.shape[:2], bool)
     scale, has_scale, notes = _find_scale(rgb, cell, on_black, segmenter, um_per_px, cell_um)
     _check_scale(rgb, scale, name)
-    crop = _as_crop(rgb, scale, _middle_of(cell, rgb), on_black)
-    mask = segment_cells(segmenter, [crop])[0]
-    if on_black:
-        mask, more = _mask_on_black(crop, mask)
+    return Framed(_as_crop(rgb, scale, _middle_of(cell, rgb), on_black), on_black, has_scale, notes)
+
+
+def outline_framed(framed: Sequence[Framed], segmenter: CellSegmenter) -> list[ReadyMade]:
+    """The pictures with their cells outlined, many in the time of few: a lone one is a whole batch to the network."""
+    masks = segment_cells(segmenter, [picture.crop for picture in framed])
+    return [_outlined(picture, mask) for picture, mask in zip(framed, masks, strict=True)]
+
+
+def _outlined(framed: Framed, mask: CellMask) -> ReadyMade:
+    notes = framed.notes
+    if framed.is_on_black:
+        mask, more = _mask_on_black(framed.crop, mask)
         notes += more
     elif mask.area_um2 == 0:
         notes += ("no cell found in the middle of the picture",)
-    return ReadyMade(crop, mask, on_black, has_scale, notes)
+    return ReadyMade(framed.crop, mask, framed.is_on_black, framed.has_scale, notes)
 
 
 def _check_scale(rgb: np.ndarray, um_per_px: float, name: str) -> None:

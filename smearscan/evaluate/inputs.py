@@ -21,7 +21,7 @@ from smearscan.datasets.samples import Sample, SampleSet
 from smearscan.errors import SlideError
 from smearscan.models.cards import InputCard
 from smearscan.models.whole_image import whole_image
-from smearscan.ready_made import make_picture, read_picture
+from smearscan.ready_made import Picture, make_pictures, read_picture
 
 Made = np.ndarray | SlideError
 
@@ -61,7 +61,7 @@ def _read(sample_set: SampleSet, sample: Sample) -> Made:
 
 def _of_cells(cards: Sequence[InputCard], sample_set: SampleSet, samples: Sequence[Sample]) -> dict[str, list[Made]]:
     common = _common_scales(sample_set)
-    cells = [_as_cell(sample_set, sample, common) for sample in samples]
+    cells = make_pictures(_as_picture(sample_set, sample, common) for sample in samples)
     good = [cell for cell in cells if isinstance(cell, ReadyMade)]
     crops, masks = [cell.crop for cell in good], [cell.mask for cell in good]
     pictures = network_pictures(cards, crops, masks, name="the set", refuses_coarse=False)
@@ -82,11 +82,10 @@ def _common_scales(sample_set: SampleSet) -> Mapping[Path, CommonScale]:
     return find_common_scales(paths, shipped_segmenter())
 
 
-def _as_cell(sample_set: SampleSet, sample: Sample, common: Mapping[Path, CommonScale]) -> ReadyMade | SlideError:
+def _as_picture(sample_set: SampleSet, sample: Sample, common: Mapping[Path, CommonScale]) -> Picture | SlideError:
     if sample.box is None:
-        path = sample_set.file(sample)
-        return read_picture(path, common.get(path))
+        return read_picture(sample_set.file(sample), common)
     try:
-        return make_picture(read_sample(sample_set, sample), sample.path)
+        return Picture(read_sample(sample_set, sample), sample.path)
     except SlideError as error:
         return error

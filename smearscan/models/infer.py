@@ -7,6 +7,7 @@ probabilities then depend on its image alone, whatever came with it.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -115,10 +116,20 @@ def standardise(batch: torch.Tensor, card: InputCard) -> torch.Tensor:
 
     x = batch.to(torch.float32, copy=True).contiguous()
     # (x / largest - mean) / sd, as one product and one difference; whole rows at a time, three numbers are slower.
-    mean, sd = (torch.tensor(three, device=x.device).repeat(x.shape[2]) for three in (card.mean, card.sd))
-    largest = 255 if batch.dtype == torch.uint8 else 1
-    x.flatten(2).mul_(1 / (largest * sd)).sub_(mean / sd)
+    factors, offsets = _row_constants(card.mean, card.sd, 255 if batch.dtype == torch.uint8 else 1, x.shape[2])
+    x.flatten(2).mul_(factors.to(x.device)).sub_(offsets.to(x.device))
     return x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+
+@lru_cache(maxsize=16)
+def _row_constants(
+    mean: tuple[float, ...], sd: tuple[float, ...], largest: int, n_pixels: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Factors and offsets (3 · n_pixels,) float32 of a row: made once, they cost as much as the sums of a batch."""
+    import torch
+
+    means, deviations = (torch.tensor(three).repeat(n_pixels) for three in (mean, sd))
+    return 1 / (largest * deviations), means / deviations
 
 
 def has_native_bfloat16() -> bool:

@@ -11,7 +11,14 @@ from drawn_cells import disc, draw_crop, draw_smear
 
 from smearscan.crops.mask import CellSegmenter, load_segmenter
 from smearscan.crops.measure import measure_cell
-from smearscan.crops.readymade import ReadyMade, measure_diameter_px, nucleus_by_threshold, read_ready_made
+from smearscan.crops.readymade import (
+    ReadyMade,
+    frame_picture,
+    measure_diameter_px,
+    nucleus_by_threshold,
+    outline_framed,
+    read_ready_made,
+)
 from smearscan.errors import UnsupportedImageError
 
 
@@ -154,6 +161,18 @@ def test_a_cell_on_black_that_the_network_does_not_see_is_kept(segmenter: CellSe
     made = read_ready_made(picture, segmenter)
     assert (made.mask.cell == np.roll(disc(450, 150), 120, axis=1)).all()
     assert "threshold" in made.notes[-1]
+
+
+def test_a_picture_is_outlined_alike_whatever_its_company(segmenter: CellSegmenter) -> None:
+    """To the last pixel, nineteen together, cells on black and with background beside each other."""
+    pictures = [draw_smear(200, 0.14, [(100, 100, 9 + 0.4 * i, 7 + 0.3 * i)]) for i in range(12)]
+    pictures += [_on_black(180, 0.15, 10 + i) for i in range(7)]
+    framed = [frame_picture(picture, segmenter, um_per_px=0.145) for picture in pictures]
+    for picture, together in zip(pictures, outline_framed(framed, segmenter), strict=True):
+        alone = read_ready_made(picture, segmenter, um_per_px=0.145)
+        assert (together.mask.cell == alone.mask.cell).all() and (together.mask.nucleus == alone.mask.nucleus).all()
+        assert together.notes == alone.notes and together.mask.area_um2 > 0
+    assert outline_framed([], segmenter) == []
 
 
 def test_no_cell_is_told(segmenter: CellSegmenter) -> None:

@@ -38,6 +38,25 @@ def test_every_picture_has_a_line_and_every_readable_one_a_probability(tmp_path:
     assert result.exit_code == 0, result.output
 
 
+def test_a_picture_is_judged_alike_alone_and_among_broken_ones(tmp_path: Path) -> None:
+    for i, side in enumerate((120, 150, 180)):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), _cell(side))
+    (tmp_path / "1a.png").write_text("no picture", "utf-8")
+    cv2.imwrite(str(tmp_path / "2a.png"), _cell(8))
+
+    def judged(*names: str) -> dict[str, dict[str, str]]:
+        out = tmp_path / "predictions.csv"
+        CliRunner().invoke(cli, ["classify", *(str(tmp_path / name) for name in names), "--out", str(out)])
+        with out.open(encoding="utf-8", newline="") as file:
+            return {Path(row["path"]).name: row for row in csv.DictReader(file)}
+
+    together = judged("0.png", "1.png", "1a.png", "2.png", "2a.png")
+    assert list(together) == ["0.png", "1.png", "1a.png", "2.png", "2a.png"]
+    assert [name for name, row in together.items() if row["reason"]] == ["1a.png", "2a.png"]
+    for name in ("0.png", "1.png", "2.png"):
+        assert judged(name) == {name: together[name]} and together[name]["blast_probability"]
+
+
 def _drawn_cells(folder: Path, n: int) -> Path:
     """Class folders with drawn cells of one picture size, small ones and large ones, in a film of red cells."""
     rng = np.random.default_rng(3)
