@@ -59,7 +59,8 @@ def judge_focus(rgb: np.ndarray, um_per_px: float) -> float | None:
     strong = float(np.partition(contrast, contrast.size * 95 // 100, axis=None)[contrast.size * 95 // 100])
     if strong < _MIN_CONTRAST:
         return None
-    steepest = cv2.dilate(cv2.magnitude(slope_x, slope_y), window)
+    # Not cv2.magnitude: its roots differ in the last bit by where in memory they are put.
+    steepest = cv2.dilate(np.sqrt(slope_x * slope_x + slope_y * slope_y), window)
     # Only where the window holds a real edge: glass and the inside of cells say nothing of focus.
     has_edge = contrast >= strong / 2
     steepness = float(np.median(steepest[has_edge] / contrast[has_edge]))

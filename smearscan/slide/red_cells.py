@@ -31,6 +31,8 @@ _MAX_LEVEL = 0.7
 #: Optical density that unevenness of the light and the camera's noise reach.
 _NOISE = 0.04
 _N_TURNS = 36
+#: Blocks along each side, in which the light through glass is sought.
+_N_BLOCKS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ def film_densities(rgb: np.ndarray) -> np.ndarray:
     """Optical density over glass, its light levelled; (H, W, 3) float32, natural logarithm."""
     smooth = cv2.GaussianBlur(rgb, (0, 0), 1.0).astype(np.float32)
     logs = np.log(np.maximum(smooth, 4))
-    return np.dstack([_glass_level(logs[..., k]) - logs[..., k] for k in range(3)])
+    places, ends = _bright_ends(logs)
+    return np.dstack([_glass_level(logs[..., k], places, ends[:, k]) - logs[..., k] for k in range(3)])
 
 
 def _nuclei(densities: np.ndarray) -> np.ndarray:
@@ -111,21 +114,26 @@ def _nuclei(densities: np.ndarray) -> np.ndarray:
     return (excess > _AZURE) & (excess > _AZURE_SHARE * densities.mean(axis=2))
 
 
-def _glass_level(logs: np.ndarray) -> np.ndarray:
-    """Logarithm of the light through bare glass at each pixel: a plane through the bright ends of blocks.
-
-    Blocks without glass fall below the plane and are left out of the next fit.
-    """
-    height, width = logs.shape
-    n = 6
-    places, levels = [], []
+def _bright_ends(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Middles of the blocks of an image, (N, 2) x and y from -1/2 to 1/2, and the bright end of each channel there."""
+    height, width = logs.shape[:2]
+    n = _N_BLOCKS
+    places, ends = [], []
     for i in range(n):
         for j in range(n):
             block = logs[i * height // n : (i + 1) * height // n, j * width // n : (j + 1) * width // n]
             if block.size:
                 places.append(((j + 0.5) / n - 0.5, (i + 0.5) / n - 0.5))
-                levels.append(float(np.percentile(block, 92)))
-    at, level = np.array(places), np.array(levels)
+                ends.append(np.percentile(block, 92, axis=(0, 1)))
+    return np.array(places), np.array(ends, np.float64)
+
+
+def _glass_level(logs: np.ndarray, at: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Logarithm of the light through bare glass at each pixel: a plane through the bright ends of blocks.
+
+    Blocks without glass fall below the plane and are left out of the next fit.
+    """
+    height, width = logs.shape
     terms = np.column_stack([np.ones(len(at)), at, at**2, at[:, :1] * at[:, 1:]])
     kept = level > np.percentile(level, 40) - 0.02
     fit = np.array([np.percentile(level, 70), 0, 0, 0, 0, 0])
@@ -195,12 +203,22 @@ def _parted(film: np.ndarray) -> np.ndarray:
     from skimage.segmentation import watershed
 
     padded = np.pad(film, 1, mode="edge").astype(np.uint8)  # a cell cut by the border goes on behind it
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    depth = cv2.GaussianBlur(depth, (0, 0), 1.0) * film
+    depth = cv2.GaussianBlur(_depths(padded)[1:-1, 1:-1], (0, 0), 1.0) * film
     flooded = _flooded(depth * _NECK, depth)
     peaks = (flooded <= depth * _NECK * 1.0001) & (depth > 2)
     _, markers = cv2.connectedComponents(peaks.astype(np.uint8), connectivity=8)
     return watershed(-depth, markers, mask=film)
+
+
+def _depths(film: np.ndarray) -> np.ndarray:
+    """Distance of every pixel of (H, W) uint8 to the nearest 0, px, float32.
+
+    The roots that OpenCV takes differ in their last bit by where in memory they are put, and with them by a few pixels
+    where cells are parted. Their squares are whole numbers, whose roots NumPy rounds always alike.
+    """
+    near = cv2.distanceTransform(film, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    farthest = np.float32(np.hypot(*film.shape))  # where there is no 0 at all
+    return np.sqrt(np.rint(np.square(np.minimum(near, farthest))))
 
 
 def _flooded(seed: np.ndarray, mask: np.ndarray) -> np.ndarray:
