@@ -1,7 +1,7 @@
 """Where a network looked: Grad-CAM for every one, attention maps with crop and erase boxes for WT-DFN.
 
-Selvaraju et al. 2017 (https://doi.org/10.1109/ICCV.2017.74); Liu et al. 2022 for WT-DFN. Always float32 and in the one
-batch shape of `smearscan.models.infer`, so that a cell's map does not depend on its neighbours.
+Selvaraju et al. 2017 (https://doi.org/10.1109/ICCV.2017.74); Liu et al. 2022 for WT-DFN. Always float32 and in one batch
+shape, so that a cell's map does not depend on its neighbours.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from smearscan.geometry import Box
-from smearscan.models.infer import BATCH_SIZE, standardise
+from smearscan.models.infer import standardise
 from smearscan.models.packages import Package
 from smearscan.models.registry import network_spec
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+#: Images a pass: a patient has few that matter, and a lone one costs as much as all of a pass.
+_BATCH_SIZE = 8
 #: A coarser map says nothing of where in a cell a network looked: 2×2 is all that is left of 64 px at the end.
 _LEAST_MAP_PX = 4
 
@@ -118,9 +120,9 @@ def _batches(package: Package, images: np.ndarray) -> Iterator[Tensor]:
     import torch
 
     device = next(package.model.parameters()).device
-    for start in range(0, len(images), BATCH_SIZE):
-        part = images[start : start + BATCH_SIZE]
-        batch = np.zeros((BATCH_SIZE, *part.shape[1:]), part.dtype)
+    for start in range(0, len(images), _BATCH_SIZE):
+        part = images[start : start + _BATCH_SIZE]
+        batch = np.zeros((_BATCH_SIZE, *part.shape[1:]), part.dtype)
         batch[: len(part)] = part
         yield standardise(torch.from_numpy(batch).to(device), package.card.input)
 

@@ -122,6 +122,8 @@ def threshold(fraction: float) -> str:
 
 def printable(text: str) -> str:
     """Text that shows what it holds: control characters, direction marks and lone surrogates as escapes."""
+    if text.isprintable():  # nearly all there is, told at once
+        return text
     return "".join(_escaped(c) if _is_hidden(c) else c for c in text)
 
 

@@ -74,8 +74,8 @@ def find_round_cells(rgb: np.ndarray) -> tuple[list[RoundCell], float]:
         Share of the film's area that these cells cover, 0 to 1: how far to trust them.
     """
     densities = film_densities(rgb)
-    density = densities.mean(axis=2)
-    nuclei = _nuclei(densities)
+    density = _mean_of_channels(densities)
+    nuclei = _nuclei(densities, density)
     best: tuple[list[RoundCell], float] = ([], 0.0)
     best_score = 0.0
     for level in red_cell_levels(density):  # from nuclei down to the palest film
@@ -108,10 +108,15 @@ def film_densities(rgb: np.ndarray) -> np.ndarray:
     return np.dstack([_glass_level(logs[..., k], places, ends[:, k]) - logs[..., k] for k in range(3)])
 
 
-def _nuclei(densities: np.ndarray) -> np.ndarray:
+def _mean_of_channels(densities: np.ndarray) -> np.ndarray:
+    """(H, W) float32; NumPy's own mean over a short last axis takes five times as long."""
+    return (densities[..., 0] + densities[..., 1] + densities[..., 2]) / np.float32(3)
+
+
+def _nuclei(densities: np.ndarray, density: np.ndarray) -> np.ndarray:
     """Where azure on chromatin absorbs green far more than red and blue, as no red cell does; (H, W) bool."""
     excess = densities[..., 1] - np.maximum(densities[..., 0], densities[..., 2])
-    return (excess > _AZURE) & (excess > _AZURE_SHARE * densities.mean(axis=2))
+    return (excess > _AZURE) & (excess > _AZURE_SHARE * density)
 
 
 def _bright_ends(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
