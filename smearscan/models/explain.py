@@ -1,7 +1,7 @@
 """Where a network looked: Grad-CAM for every one, attention maps with crop and erase boxes for WT-DFN.
 
-Selvaraju et al. 2017 (https://doi.org/10.1109/ICCV.2017.74); Liu et al. 2022 for WT-DFN. Always float32 and in one batch
-shape, so that a cell's map does not depend on its neighbours.
+Selvaraju et al. 2017 (https://doi.org/10.1109/ICCV.2017.74); Liu et al. 2022 for WT-DFN. Always float32 and in one
+batch shape, so that a cell's map does not depend on its neighbours.
 """
 
 from __future__ import annotations

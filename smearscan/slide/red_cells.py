@@ -14,6 +14,8 @@ import numpy as np
 
 #: Two cells are parted where the film between them is narrower than this share of their width.
 _NECK = 0.85
+#: Steps a pixel in which depths are compared: whole numbers of 16 bits are flooded twice as fast.
+_STEPS_PER_PX = 256
 #: An outline must follow its ellipse this well (root mean square, share of the radius).
 _MAX_RESIDUAL = 0.06
 #: Share of a full turn that must border on glass.
@@ -149,7 +151,8 @@ def _glass_level(logs: np.ndarray, at: np.ndarray, level: np.ndarray) -> np.ndar
         kept = level - terms @ fit > -0.04
     x = ((np.arange(width) + 0.5) / width - 0.5)[None, :]
     y = ((np.arange(height) + 0.5) / height - 0.5)[:, None]
-    surface = fit[0] + fit[1] * x + fit[2] * y + fit[3] * x * x + fit[4] * y * y + fit[5] * x * y
+    along, down = fit[0] + fit[1] * x + fit[3] * x * x, fit[2] * y + fit[4] * y * y
+    surface = along + down + (fit[5] * y) * x
     return np.minimum(surface, float(logs.max())).astype(np.float32)
 
 
@@ -205,14 +208,13 @@ def _is_round(contour: np.ndarray) -> bool:
 
 def _parted(film: np.ndarray) -> np.ndarray:
     """Labels of the film's parts, split at necks; 0 is glass."""
-    from skimage.segmentation import watershed
-
     padded = np.pad(film, 1, mode="edge").astype(np.uint8)  # a cell cut by the border goes on behind it
     depth = cv2.GaussianBlur(_depths(padded)[1:-1, 1:-1], (0, 0), 1.0) * film
-    flooded = _flooded(depth * _NECK, depth)
-    peaks = (flooded <= depth * _NECK * 1.0001) & (depth > 2)
-    _, markers = cv2.connectedComponents(peaks.astype(np.uint8), connectivity=8)
-    return watershed(-depth, markers, mask=film)
+    steps = np.rint(np.minimum(depth * _STEPS_PER_PX, np.iinfo(np.uint16).max)).astype(np.uint16)
+    seed = (steps * np.float32(_NECK)).astype(np.uint16)
+    is_peak = (_flooded(seed, steps) == seed) & (depth > 2)
+    _, markers = cv2.connectedComponents(is_peak.view(np.uint8), connectivity=8)
+    return _watersheds(depth, markers, film)
 
 
 def _depths(film: np.ndarray) -> np.ndarray:
@@ -227,10 +229,10 @@ def _depths(film: np.ndarray) -> np.ndarray:
 
 
 def _flooded(seed: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Reconstruction of `seed` by dilation under `mask`, (H, W) float32.
+    """Reconstruction of `seed` by dilation under `mask`, (H, W) uint16.
 
     What `skimage.morphology.reconstruction` gives, which sorts all pixels first: distances to a cell's edge are short,
-    and some dozens of passes over the image take a fifth of the time. Vincent 1993, doi:10.1109/83.217222
+    and some dozens of passes over the image take a tenth of the time. Vincent 1993, doi:10.1109/83.217222
     """
     around = np.ones((3, 3), np.uint8)
     while True:
@@ -239,6 +241,24 @@ def _flooded(seed: np.ndarray, mask: np.ndarray) -> np.ndarray:
             seed = cv2.min(cv2.dilate(seed, around), mask)
         if np.array_equal(seed, before):
             return seed
+
+
+def _watersheds(depth: np.ndarray, markers: np.ndarray, film: np.ndarray) -> np.ndarray:
+    """Marker that each pixel of (H, W) bool film belongs to, by a watershed of -`depth`; 0 elsewhere.
+
+    A part of the film that holds one marker is its own without any flooding, and one that holds none is nobody's.
+    """
+    from skimage.segmentation import watershed
+
+    n_parts, parts = cv2.connectedComponents(film.view(np.uint8), connectivity=4)
+    is_marked = markers > 0
+    held = np.unique(np.stack([parts[is_marked], markers[is_marked]]), axis=1)
+    n_held = np.bincount(held[0], minlength=n_parts)
+    owner = np.zeros(n_parts, np.int32)
+    owner[held[0]] = held[1]
+    labels: np.ndarray = np.where(n_held == 1, owner, 0)[parts]
+    is_shared = (n_held > 1)[parts]
+    return labels + watershed(-depth, markers, mask=is_shared) if is_shared.any() else labels
 
 
 def _boxes(labels: np.ndarray) -> list[tuple[int, tuple[slice, slice]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -49,6 +50,12 @@ class RedCellMeasure:
     n_red_cells: int
 
 
+#: What was measured lately, by the image's digest. Some images of many are measured for the scale that all share, and
+#: measured again when their turn comes to be searched.
+_KNOWN: dict[bytes, RedCellMeasure | None] = {}
+_MOST_KNOWN = 256
+
+
 def measure_red_cells(rgb: np.ndarray) -> RedCellMeasure | None:
     """Median diameter of the red cells on an image of unknown zoom, some 8 to 200 pixels.
 
@@ -63,7 +70,14 @@ def measure_red_cells(rgb: np.ndarray) -> RedCellMeasure | None:
         The best estimate with its uncertainty, however few cells there are; None where there is
         nothing round at all.
     """
-    return pooled([cells_at_best_zoom(rgb)])
+    digest = hashlib.sha256(repr(rgb.shape).encode())
+    digest.update(rgb.tobytes())
+    key = digest.digest()
+    if key not in _KNOWN:
+        if len(_KNOWN) >= _MOST_KNOWN:
+            del _KNOWN[next(iter(_KNOWN))]
+        _KNOWN[key] = pooled([cells_at_best_zoom(rgb)])
+    return _KNOWN[key]
 
 
 def cells_at_best_zoom(rgb: np.ndarray) -> list[RoundCell]:
