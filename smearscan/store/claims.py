@@ -178,8 +178,10 @@ def _pool(
     )
     urgency = {run_id: place for place, run_id in enumerate(run_ids)}
     taken: list[Row[Any]] = []
+    n_items = 0
     for row in sorted(connection.execute(query), key=lambda row: (urgency[row.run_id], row.id)):
-        if taken and sum(other.n_items for other in taken) + row.n_items > wanted.pool_items:
+        n_items += row.n_items
+        if taken and n_items > wanted.pool_items:
             break
         taken.append(row)
     return taken

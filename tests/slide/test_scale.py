@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from smearscan.errors import ScaleError
 from smearscan.settings import ScaleSettings
-from smearscan.slide import open_slide
+from smearscan.slide import open_slide, ruler
 from smearscan.slide.scale import measure_red_cells, resolve_scale
 from smearscan.synth import Smear, SmearOptions, draw_smear, list_laboratories, write_smear
 
@@ -59,6 +59,19 @@ def test_bare_glass_and_noise_give_no_red_cells() -> None:
     for pixels in (noise, np.zeros((1, 1, 3)), np.zeros((150, 150, 3))):
         measure = measure_red_cells(np.clip(pixels, 0, 255).astype(np.uint8))
         assert measure is None or measure.n_red_cells < SETTINGS.min_red_cells
+
+
+def test_an_image_that_was_measured_is_not_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of many images are, for the scale they have in common: searching them shall not pay for it twice."""
+    pixels, _ = draw_smear(400, 300, 3, laboratory="meadow", n_variants=8)
+    first = measure_red_cells(pixels)
+    looked: list[tuple[int, ...]] = []
+    monkeypatch.setattr(ruler, "cells_at_best_zoom", lambda rgb: looked.append(rgb.shape) or [])
+    assert measure_red_cells(pixels.copy()) == first and first is not None
+    assert looked == []
+    assert measure_red_cells(pixels.reshape(300, 400, 3)[:, ::-1]) is None  # the same bytes in another order
+    assert measure_red_cells(pixels.reshape(400, 300, 3)) is None  # or in another shape
+    assert looked == [(300, 400, 3), (400, 300, 3)]
 
 
 def test_few_red_cells_are_measured_with_a_wider_interval() -> None:
