@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ import numpy as np
 
 from smearscan.common_scale import CommonScale, find_common_scales, scale_by_red_cells
 from smearscan.crops import shipped_segmenter
-from smearscan.crops.mask import make_mask
+from smearscan.crops.mask import BATCH_SIZE, make_mask
 from smearscan.crops.network import MaskNetPlan
 from smearscan.crops.prepare import native_um_per_px
 from smearscan.crops.readymade import Framed, ReadyMade, frame_picture, outline_framed
@@ -52,11 +53,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Views:
-    """What is looked at of a picture; where its own red cells say another scale than the cell, by that one too."""
+    """What is looked at of a picture; where red cells lie around the cell, by the scale that they say too."""
 
     first: Framed
-    by_red_cells: Framed | None = None
-    red_cells: CommonScale | None = None
+    by_red_cells: tuple[CommonScale, Framed] | None = None
 
 
 def classify_pictures(
@@ -106,7 +106,7 @@ def make_pictures(
     Parameters
     ----------
     pictures
-        Taken one by one, none is kept; why there is none stays in its place.
+        Taken as many at a time as are outlined together, none is kept; why there is none stays in its place.
     um_per_px, cell_um
         What is known of the scale of those that share none. Where nothing is, red cells around the cell are the ruler,
         if there are some.
@@ -117,10 +117,12 @@ def make_pictures(
     -------
     In their order; in place of one that is too small to hold a cell, or has an impossible scale, why.
     """
-    framed = [_framed(picture, um_per_px, cell_um, settings or ScaleSettings()) for picture in pictures]
-    views = [view for view in framed if isinstance(view, _Views)]
-    made = iter(_shrunk(picture) for picture in _outlined(views))
-    return [next(made) if isinstance(view, _Views) else view for view in framed]
+    settings, left, made = settings or ScaleSettings(), iter(pictures), []
+    while part := list(islice(left, BATCH_SIZE)):
+        framed = [_framed(picture, um_per_px, cell_um, settings) for picture in part]
+        outlined = iter(_outlined([views for views in framed if isinstance(views, _Views)]))
+        made += [_shrunk(next(outlined)) if isinstance(views, _Views) else views for views in framed]
+    return made
 
 
 def _framed(
@@ -134,11 +136,12 @@ def _framed(
         first = frame_picture(picture.rgb, shipped_segmenter(), um_per_px, cell_um, picture.name)
     except SlideError as error:
         return error
-    red_cells = None if first.has_scale or first.is_on_black else scale_by_red_cells(picture.rgb, settings)
+    is_known = um_per_px is not None or cell_um is not None or first.has_scale
+    red_cells = None if is_known or first.is_on_black else scale_by_red_cells(picture.rgb, settings)
     if red_cells is None:
         return _Views(first)
     try:
-        return _Views(first, _framed_by(red_cells, picture), red_cells)
+        return _Views(first, (red_cells, _framed_by(red_cells, picture)))
     except UnsupportedImageError:  # what was taken for red cells is none: by it the picture holds no cell
         return _Views(first)
 
@@ -151,11 +154,12 @@ def _framed_by(scale: CommonScale, picture: Picture) -> Framed:
 def _outlined(views: Sequence[_Views]) -> list[ReadyMade]:
     """All at once, then those whose red cells make a leukocyte of the cell by their scale; as they were if it fails."""
     made = outline_framed([view.first for view in views], shipped_segmenter())
-    again = {
-        place: view.by_red_cells
-        for place, view in enumerate(views)
-        if view.by_red_cells and view.red_cells and view.red_cells.makes_a_leukocyte(_diameter_px(made[place]))
-    }
+    again: dict[int, Framed] = {}
+    for place, view in enumerate(views):
+        if view.by_red_cells is not None:
+            red_cells, framed = view.by_red_cells
+            if red_cells.makes_a_leukocyte(_diameter_px(made[place])):
+                again[place] = framed
     for place, anew in zip(again, outline_framed(list(again.values()), shipped_segmenter()), strict=True):
         if anew.mask.area_um2 > 0:
             made[place] = anew

@@ -10,7 +10,15 @@ import cv2
 import numpy as np
 import pytest
 
-from smearscan.common_scale import LEAST_PICTURES, MEDIAN_CELL_UM, find_common_scales, scale_by_red_cells
+from smearscan import ready_made
+from smearscan.common_scale import (
+    LEAST_PICTURES,
+    MEDIAN_CELL_UM,
+    CommonScale,
+    find_common_scales,
+    scale_by_red_cells,
+)
+from smearscan.crops import readymade
 from smearscan.crops.mask import CellSegmenter, load_segmenter
 from smearscan.crops.readymade import ReadyMade
 from smearscan.errors import SlideError
@@ -125,6 +133,30 @@ def test_a_picture_that_is_alone_is_measured_by_its_own_red_cells_and_says_so(dr
     assert not small.has_scale and "red cells around it are taken as 7.5 µm wide" in small.notes[0]
     (bare,) = made(draw_field(9.0, "bare", has_red_cells=False))
     assert isinstance(bare, ReadyMade) and bare.notes == ("no scale: the cell is taken as 12 µm wide",)
+
+
+def test_each_picture_keeps_its_place_whichever_are_measured_by_their_red_cells(draw_field, monkeypatch) -> None:
+    """Between pictures without red cells; those whose red cells would make a giant of the cell are judged by it."""
+    bare = [draw_field(11.0 + i, "bare", has_red_cells=False) for i in range(2)]
+    paths = [bare[0], draw_field(9.0), bare[1], draw_field(15.0)]
+    found = made(*paths)
+    assert all(isinstance(one, ReadyMade) and one.mask.area_um2 > 0 for one in found)
+    assert ["red cells around it" in one.notes[0] for one in found] == [False, True, False, True]
+    assert found[3].mask.area_um2 > 2 * found[1].mask.area_um2
+    assert [made(path)[0].mask.area_um2 for path in paths] == [one.mask.area_um2 for one in found]
+    giants = CommonScale(2.0, 1, 8, 7.5)  # of 45 px and more: no leukocyte
+    monkeypatch.setattr(ready_made, "scale_by_red_cells", lambda rgb, settings: giants)
+    assert [one.notes[0] for one in made(*paths)] == ["no scale: the cell is taken as 12 µm wide"] * 4
+
+
+def test_what_is_said_of_the_cells_is_not_overruled_by_red_cells(draw_field, monkeypatch) -> None:
+    """Not even where no cell could be measured."""
+    picture = read_picture(draw_field(12.0), {})
+    monkeypatch.setattr(readymade, "measure_diameter_px", lambda rgb, segmenter: None)
+    (told,) = make_pictures([picture], cell_um=12.0)
+    assert told.notes[0] == "no cell to measure: taken as 29 µm wide"
+    (untold,) = make_pictures([picture])
+    assert "red cells around it" in untold.notes[0]
 
 
 def test_red_cells_by_which_no_leukocyte_is_so_large_are_none(draw_field) -> None:

@@ -50,15 +50,13 @@ _TRIED_UM = tuple(10.0 * 1.19**step for step in range(BATCH_SIZE))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ReadyMade:
-    """A picture made a crop.
+class Framed:
+    """A picture in the frame that crops have, its cell not outlined yet.
 
     Attributes
     ----------
     crop
         450×450 at 29 µm; `window` is in the picture's own pixels.
-    mask
-        Of the cell, empty (area 0) where none was found.
     is_on_black
         Whether the picture came without background.
     has_scale
@@ -68,20 +66,16 @@ class ReadyMade:
     """
 
     crop: Crop
-    mask: CellMask
     is_on_black: bool
     has_scale: bool
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Framed:
-    """A picture in the frame that crops have, its cell not outlined yet; attributes as of `ReadyMade`."""
+class ReadyMade(Framed):
+    """A picture made a crop; `mask` is of its cell, empty (area 0) where none was found."""
 
-    crop: Crop
-    is_on_black: bool
-    has_scale: bool
-    notes: tuple[str, ...]
+    mask: CellMask
 
 
 def read_ready_made(
@@ -140,7 +134,7 @@ def _outlined(framed: Framed, mask: CellMask) -> ReadyMade:
         notes += more
     elif mask.area_um2 == 0:
         notes += ("no cell found in the middle of the picture",)
-    return ReadyMade(framed.crop, mask, framed.is_on_black, framed.has_scale, notes)
+    return ReadyMade(framed.crop, framed.is_on_black, framed.has_scale, notes, mask)
 
 
 def _check_scale(rgb: np.ndarray, um_per_px: float, name: str) -> None:

@@ -125,7 +125,7 @@ def standardise(batch: torch.Tensor, card: InputCard) -> torch.Tensor:
 def _row_constants(
     mean: tuple[float, ...], sd: tuple[float, ...], largest: int, n_pixels: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Factors and offsets (3 · n_pixels,) float32 of a row: made once, they cost as much as the sums of a batch."""
+    """Factors and offsets (3 · n_pixels,) float32 of a row, made once for all batches."""
     import torch
 
     means, deviations = (torch.tensor(three).repeat(n_pixels) for three in (mean, sd))

@@ -53,7 +53,7 @@ class RedCellMeasure:
 #: What was measured lately, by the image's digest. Some images of many are measured for the scale that all share, and
 #: measured again when their turn comes to be searched.
 _KNOWN: dict[bytes, RedCellMeasure | None] = {}
-_MOST_KNOWN = 256
+_MOST_KNOWN = 4096
 
 
 def measure_red_cells(rgb: np.ndarray) -> RedCellMeasure | None:
@@ -71,7 +71,7 @@ def measure_red_cells(rgb: np.ndarray) -> RedCellMeasure | None:
         nothing round at all.
     """
     digest = hashlib.sha256(repr(rgb.shape).encode())
-    digest.update(rgb.tobytes())
+    digest.update(np.ascontiguousarray(rgb).data)
     key = digest.digest()
     if key not in _KNOWN:
         if len(_KNOWN) >= _MOST_KNOWN:

@@ -63,6 +63,8 @@ def test_bare_glass_and_noise_give_no_red_cells() -> None:
 
 def test_an_image_that_was_measured_is_not_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some of many images are, for the scale they have in common: searching them shall not pay for it twice."""
+    monkeypatch.setattr(ruler, "_KNOWN", {})
+    monkeypatch.setattr(ruler, "_MOST_KNOWN", 2)
     pixels, _ = draw_smear(400, 300, 3, laboratory="meadow", n_variants=8)
     first = measure_red_cells(pixels)
     looked: list[tuple[int, ...]] = []
@@ -72,6 +74,7 @@ def test_an_image_that_was_measured_is_not_measured_again(monkeypatch: pytest.Mo
     assert measure_red_cells(pixels.reshape(300, 400, 3)[:, ::-1]) is None  # the same bytes in another order
     assert measure_red_cells(pixels.reshape(400, 300, 3)) is None  # or in another shape
     assert looked == [(300, 400, 3), (400, 300, 3)]
+    assert measure_red_cells(pixels) is None  # two are remembered, and it was the third last
 
 
 def test_few_red_cells_are_measured_with_a_wider_interval() -> None:
