@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,12 @@ class Night:
 
     def children(self, word: str) -> list[psutil.Process]:
         """Child processes with a word on their command line."""
-        return [p for p in psutil.Process(self.process.pid).children() if any(word in part for part in p.cmdline())]
+        found = []
+        for child in psutil.Process(self.process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # one that has just ended has no command line any more
+                if any(word in part for part in child.cmdline()):
+                    found.append(child)
+        return found
 
 
 @pytest.fixture(scope="module")
