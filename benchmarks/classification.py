@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from smearscan.classes import LOOK_LIKE_BLASTS, MONONUCLEAR
-from smearscan.crops.mask import load_segmenter
-from smearscan.crops.readymade import read_ready_made
+from smearscan.errors import SlideError
 from smearscan.judge import Judge, load_judge
 from smearscan.models import infer, load_package
+from smearscan.ready_made import make_pictures, read_picture
 from smearscan.settings import ClassifySettings, load_settings
 from smearscan.train.blast_cells import held_back
 from smearscan.train.blast_figures import ensemble_probability, is_one_of, named_types
@@ -50,9 +50,10 @@ def main() -> None:
 
 def print_cnmc(folder: Path, judge: Judge) -> None:
     """AUROC on the labelled crops of another hospital, through the same path as `smearscan classify`."""
-    segmenter = load_segmenter()
     paths = sorted(folder.glob("UID_*.bmp"))
-    read = [read_ready_made(cv2.cvtColor(cv2.imread(str(p)), cv2.COLOR_BGR2RGB), segmenter, name=p.name) for p in paths]
+    read = make_pictures(read_picture(path, {}) for path in paths)
+    if broken := [str(one) for one in read if isinstance(one, SlideError)]:
+        raise SystemExit("\n".join(broken))
     verdicts = judge.judge([r.crop for r in read], [r.mask for r in read])
     labels = np.array(["_all" in p.stem for p in paths])
     scores = np.array([v.blast_probability for v in verdicts])

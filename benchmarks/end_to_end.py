@@ -24,6 +24,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,29 @@ def readers() -> list[Any]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """Meters on what cannot be spared: decoding, the bare detector, classifiers and mask network."""
+
+    decode: Meter = field(default_factory=Meter)
+    detect: Meter = field(default_factory=Meter)
+    classify: Meter = field(default_factory=Meter)
+    mask: Meter = field(default_factory=Meter)
+
+    @classmethod
+    def of(cls, detector: Any, judge: Any, segmenter: Any) -> Floor:
+        """Put meters on every reader and on these networks."""
+        floor = cls()
+        for kind in readers():
+            floor.decode.wrap(kind, "_read_level")
+        floor.detect.wrap(detector, "_forward" if hasattr(detector, "_forward") else "detect")
+        for package in judge.packages:
+            floor.classify.wrap(package.model, "forward")
+        for way in ("forward", "outlines"):
+            floor.mask.wrap(segmenter.network, way)
+        return floor
+
+
 def screen_with_meters(scan: Path, preset: str) -> dict[str, float]:
     """One screening with a meter on every part of the floor."""
     from smearscan.crops import shipped_segmenter
@@ -88,14 +112,7 @@ def screen_with_meters(scan: Path, preset: str) -> dict[str, float]:
         shipped_segmenter(),
     )
     field_subtypes([np.zeros((224, 224, 3), np.uint8)])  # loaded: the small smear may show nothing that asks for it
-    decode, detect, classify, mask, report = meters = [Meter() for _ in range(5)]
-    for kind in readers():
-        decode.wrap(kind, "_read_level")
-    detect.wrap(detector, "_forward" if hasattr(detector, "_forward") else "detect")
-    for package in judge.packages:
-        classify.wrap(package.model, "forward")
-    for way in ("forward", "outlines"):
-        mask.wrap(segmenter.network, way)
+    meters, report = Floor.of(detector, judge, segmenter), Meter()
     for part in ("take_pictures", "render_report"):
         report.wrap(patient_stages, part)
     quiet = type("Quiet", (), {"update": staticmethod(lambda *a: None)})()
@@ -107,7 +124,7 @@ def screen_with_meters(scan: Path, preset: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         write_smear(Path(folder) / "small.tif", 1500, 1200, 1, mpp=0.2, cells_per_mm2=400.0)
         screened(Path(folder) / "small.tif", Path(folder) / "small")
-    for meter in meters:
+    for meter in (meters.decode, meters.detect, meters.classify, meters.mask, report):
         meter.seconds = 0.0
     with tempfile.TemporaryDirectory() as folder:
         start, start_wall = time.process_time(), time.perf_counter()
@@ -115,6 +132,7 @@ def screen_with_meters(scan: Path, preset: str) -> dict[str, float]:
         total, wall = time.process_time() - start, time.perf_counter() - start_wall
         n_cells = len((Path(folder) / "cells.csv").read_text("utf-8").splitlines()) - 1
     slide = result.slides[0]
+    decode, detect, classify, mask = meters.decode, meters.detect, meters.classify, meters.mask
     floor = decode.seconds + detect.seconds + classify.seconds
     gpx = slide.size.width * slide.size.height / 1e9
     return {

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from end_to_end import Meter, readers
+from end_to_end import Floor, Meter
 
 from smearscan.slide import ruler
 
@@ -71,14 +71,7 @@ def main() -> None:
 
     settings = load_settings("default")
     detector, judge = create_detector(settings.detect.detector, settings.detect), load_judge(settings.classify)
-    decode, detect, classify = Meter(), Meter(), Meter()
-    for kind in readers():
-        decode.wrap(kind, "_read_level")
-    detect.wrap(detector, "_forward" if hasattr(detector, "_forward") else "detect")
-    for package in judge.packages:
-        classify.wrap(package.model, "forward")
-    for way in ("forward", "outlines"):
-        classify.wrap(shipped_segmenter().network, way)
+    floor = Floor.of(detector, judge, shipped_segmenter())
     quiet = type("Quiet", (), {"update": staticmethod(lambda *a: None)})()
 
     def taken(folder: Path) -> list[Path]:
@@ -100,16 +93,17 @@ def main() -> None:
         fields = taken(given.fields)
         screened(fields[:2])  # everything loaded
         figures["n_fields"] = len(fields)
-        figures["detect"] = measured(lambda: spot(fields), decode, detect)
-        figures["screen"] = measured(lambda: screened(fields), decode, detect, classify)
+        figures["detect"] = measured(lambda: spot(fields), floor.decode, floor.detect)
+        figures["screen"] = measured(lambda: screened(fields), floor.decode, floor.detect, floor.classify, floor.mask)
         figures["ultralytics_s"] = plain_detector(fields)
     if given.pictures:
         pictures = taken(given.pictures)
         list(classify_pictures(pictures[:2], settings))
         figures["n_pictures"] = len(pictures)
-        figures["classify"] = measured(lambda: list(classify_pictures(pictures, settings)), decode, classify)
+        asked = floor.decode, floor.classify, floor.mask
+        figures["classify"] = measured(lambda: list(classify_pictures(pictures, settings)), *asked)
         figures["classify_scale_given"] = measured(
-            lambda: list(classify_pictures(pictures, settings, um_per_px=0.1)), decode, classify
+            lambda: list(classify_pictures(pictures, settings, um_per_px=0.1)), *asked
         )
     print(json.dumps(figures, indent=1))
 

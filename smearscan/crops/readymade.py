@@ -78,17 +78,6 @@ class ReadyMade(Framed):
     mask: CellMask
 
 
-def read_ready_made(
-    rgb: np.ndarray,
-    segmenter: CellSegmenter,
-    um_per_px: float | None = None,
-    cell_um: float | None = None,
-    name: str = "the picture",
-) -> ReadyMade:
-    """Bring a picture of one cell to the crop that live cells have; parameters and Raises as of `frame_picture`."""
-    return outline_framed([frame_picture(rgb, segmenter, um_per_px, cell_um, name)], segmenter)[0]
-
-
 def frame_picture(
     rgb: np.ndarray,
     segmenter: CellSegmenter,

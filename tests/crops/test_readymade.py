@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,6 @@ from smearscan.crops.readymade import (
     measure_diameter_px,
     nucleus_by_threshold,
     outline_framed,
-    read_ready_made,
 )
 from smearscan.errors import UnsupportedImageError
 
@@ -26,6 +26,11 @@ from smearscan.errors import UnsupportedImageError
 def segmenter() -> CellSegmenter:
     """The shipped weights."""
     return load_segmenter()
+
+
+def read_ready_made(rgb: np.ndarray, segmenter: CellSegmenter, **known: Any) -> ReadyMade:
+    """One picture framed and outlined by itself."""
+    return outline_framed([frame_picture(rgb, segmenter, **known)], segmenter)[0]
 
 
 def _on_black(side: int, um_per_px: float, cell_um: float) -> np.ndarray:
