@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+#: No property is failed for the time it took: what a busy machine delays once, it does not the second time.
+settings.register_profile("unhurried", settings(), deadline=None)
+settings.load_profile("unhurried")
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
