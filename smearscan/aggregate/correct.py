@@ -34,6 +34,8 @@ from smearscan.records import Interval
 
 #: Confidence with which blasts are held to be no more than the mononuclear cells, beyond the interval's own.
 _STRATUM_CONFIDENCE = 0.999
+#: Where a reading contradicts the validation it is compared with others, each beyond the last by a seventh.
+_READINGS_A_STEP = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +100,68 @@ def rogan_gladen(counts: Tally, sensitivity: RateModel, false_alarms: RateModel)
 def predictive_interval(
     counts: Tally, sensitivity: RateModel, false_alarms: RateModel, confidence: float
 ) -> tuple[float, float]:
-    """Fractions of all leukocytes that this reading does not contradict, lowest and highest."""
-    n, k, tail = counts.n_leukocytes, counts.n_blasts, (1 - confidence) / 2
-    reads = reading(counts.n_mononuclear / n, sensitivity, false_alarms)
-    weights = np.outer(sensitivity.weights, false_alarms.weights)
-    ceiling = clopper_pearson(counts.n_mononuclear, n, _STRATUM_CONFIDENCE).high
-    k_or_more = tabulate_tail(lambda q: betainc(k, n - k + 1, q), k, n)
-    k_or_fewer = tabulate_tail(lambda q: betaincc(k + 1, n - k, q), k, n)
+    """Fractions of all leukocytes that this reading does not contradict, lowest and highest.
 
-    def at_least(fraction: float) -> float:
-        return float((weights * k_or_more(reads(fraction))).sum())
+    One more blast never lowers a limit (by more than a few thousandths, see `_readings`). Among readings that contradict the validation it could: fewer calls than
+    blanks give may be told by a patient without false alarms, a few more of them no longer. So there the upper limit
+    is the highest of this reading and of those below it, and likewise at the other end.
+    """
+    k, judged, tail = counts.n_blasts, counts.n_mononuclear, (1 - confidence) / 2
+    limits = _Limits(counts.n_leukocytes, judged, sensitivity.allowing(1.0), false_alarms.allowing(0.0), tail)
+    # Beyond twice what the validation expects no reading contradicts it from this side.
+    below = _readings(k) if k < 2 * judged * false_alarms.mean else [k]
+    above = [judged - j for j in _readings(judged - k)] if judged - k < 2 * judged * (1 - sensitivity.mean) else [k]
+    return min(limits.low(j) for j in above), max(limits.high(j) for j in below)
 
-    def at_most(fraction: float) -> float:
-        return float((weights * k_or_fewer(reads(fraction))).sum())
 
-    # A reading below what blanks give is luck, not proof of a smaller fraction: each tail is taken relative
-    # to its value at the end of the scale (CLs), so that no blasts in n cells never say more than n cells can.
-    low_tail = tail * (at_least(ceiling) if k else 1.0)
-    high_tail = tail * (at_most(0.0) if k < n else 1.0)
-    low = root_or_end(lambda fraction: at_least(fraction) - low_tail, 0.0, ceiling) if k else 0.0
-    high = root_or_end(lambda fraction: high_tail - at_most(fraction), 0.0, ceiling) if k < n else ceiling
-    return low, high
+def _readings(last: int) -> list[int]:
+    """Whole numbers from 0 to `last`: all small ones, then some, for limits move little from one to the next."""
+    found, reading = [], 0
+    while reading < last:
+        found.append(reading)
+        reading += 1 + reading // _READINGS_A_STEP
+    return [*found, last]
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Limits of the fraction, by the number of cells called blast.
+
+    A reading below what blanks give is luck, not proof of a smaller fraction: each tail is taken relative to its value
+    at the end of the scale (CLs), so that no blasts in n cells never say more than n cells can.
+    """
+
+    n: int
+    n_judged: int
+    sensitivity: RateModel
+    false_alarms: RateModel
+    tail: float
+
+    def low(self, k: int) -> float:
+        """The least fraction of which so many calls or more are not too unlikely."""
+        if not k:
+            return 0.0
+        at_least = self._chance(tabulate_tail(lambda q: betainc(k, self.n - k + 1, q), k, self.n))
+        tail = self.tail * at_least(self._ceiling)
+        return root_or_end(lambda fraction: at_least(fraction) - tail, 0.0, self._ceiling)
+
+    def high(self, k: int) -> float:
+        """The largest of which so few are not."""
+        if k >= self.n:
+            return self._ceiling
+        at_most = self._chance(tabulate_tail(lambda q: betaincc(k + 1, self.n - k, q), k, self.n))
+        tail = self.tail * at_most(0.0)
+        return root_or_end(lambda fraction: tail - at_most(fraction), 0.0, self._ceiling)
+
+    @property
+    def _ceiling(self) -> float:
+        return clopper_pearson(self.n_judged, self.n, _STRATUM_CONFIDENCE).high
+
+    def _chance(self, binomial_tail: Callable[[np.ndarray], np.ndarray]) -> Callable[[float], float]:
+        """A tail by the true fraction, averaged over where this patient's own rates may lie."""
+        reads = reading(self.n_judged / self.n, self.sensitivity, self.false_alarms)
+        weights = np.outer(self.sensitivity.weights, self.false_alarms.weights)
+        return lambda fraction: float((weights * binomial_tail(reads(fraction))).sum())
 
 
 def reading(judged: float, sensitivity: RateModel, false_alarms: RateModel) -> Callable[[float], np.ndarray]:

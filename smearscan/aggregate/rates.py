@@ -15,7 +15,7 @@ variance). Gelman et al., Bayesian Data Analysis, section 5.3 (the prior on the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -26,7 +26,7 @@ _EDGES = expit(np.linspace(-6.5, 6.5, 34))
 #: Rates at which its distribution function is evaluated: dense near 0 and 1.
 _RATES = expit(np.linspace(-12.0, 12.0, 145))
 _N_MEANS, _N_SPREADS = 64, 24
-#: Left to rates of exactly 0 and 1, so that a reading unlike the whole validation still has a likelihood.
+#: Left to a rate without any error, so that a reading unlike the whole validation still has a likelihood.
 _UNHEARD_OF = 1e-6
 
 
@@ -52,6 +52,15 @@ class RateModel:
     weights: np.ndarray
     n_groups: int
     n_cells: int
+
+    def allowing(self, rate: float) -> RateModel:
+        """The same, were the next group's rate beyond all that was met this one: 1 of sensitivity, 0 of false alarms.
+
+        Only these. Were a classifier allowed that calls no blast at all, or every cell, then any reading could be its
+        errors, and an unlikely one would say nothing.
+        """
+        nodes, weights = np.append(self.nodes, rate), np.append(self.weights, _UNHEARD_OF)
+        return replace(self, nodes=nodes, weights=weights / weights.sum())
 
 
 @lru_cache(maxsize=64)
@@ -140,6 +149,5 @@ def _predictive(alpha: np.ndarray, beta: np.ndarray, weight: np.ndarray) -> tupl
     # Mass may sit on 0 or 1 beyond the outermost rates; interpolating to the ends keeps it there.
     cdf, rates = np.concatenate(([0.0], cdf, [1.0])), np.concatenate(([0.0], _RATES, [1.0]))
     middles = (_EDGES[:-1] + _EDGES[1:]) / 2
-    nodes = np.concatenate(([0.0], np.interp(middles, cdf, rates), [1.0]))
-    weights = np.concatenate(([_UNHEARD_OF], np.diff(_EDGES), [_UNHEARD_OF]))
-    return nodes, weights / weights.sum()
+    weights = np.diff(_EDGES)
+    return np.interp(middles, cdf, rates), weights / weights.sum()

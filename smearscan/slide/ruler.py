@@ -19,7 +19,8 @@ _TOO_SMALL_PX, _TOO_LARGE_PX = 20.0, 90.0
 MAX_SIDE_PX = 720
 #: Images are enlarged at most so far, in such steps while nothing is found.
 _MAX_ZOOM, _STEP = 4.0, 2.0
-#: Longest side of the first look, which only finds the zoom.
+#: Longest side of the first look, which only finds the zoom. A camera's whole frame is some 15 to 30 red cells wide; what
+#: is no larger than the look itself was cut out of one, and its few cells are wide enough at half the side.
 _FIRST_SIDE_PX = 640
 #: Cells of one film within this factor of their median are of one kind.
 _KIND = 1.28
@@ -83,7 +84,8 @@ def measure_red_cells(rgb: np.ndarray) -> RedCellMeasure | None:
 def cells_at_best_zoom(rgb: np.ndarray) -> list[RoundCell]:
     """Cells of an image in its own pixels, found at the zoom where they are some 44 pixels wide."""
     side = max(rgb.shape[:2])
-    zoom = 2.0 if side < 300 else min(1.0, _FIRST_SIDE_PX / side)
+    first_side = _FIRST_SIDE_PX if side > _FIRST_SIDE_PX else _FIRST_SIDE_PX / 2
+    zoom = 2.0 if side < 300 else min(1.0, first_side / side)
     best: list[RoundCell] = []
     for _ in range(4):
         kind = _one_kind(find_round_cells(_zoomed(_middle(rgb, zoom), zoom))[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,16 @@ from smearscan.aggregate.differential import Tally
 from smearscan.aggregate.intervals import clopper_pearson
 from smearscan.aggregate.validation import Validation, ValidationGroup
 
+
+def _groups(called_of_blasts: tuple[int, ...], called_of_others: tuple[int, ...]) -> Validation:
+    """Groups of a hundred cells each."""
+    blasts = tuple(ValidationGroup(f"b{i}", 100, n, 0, 0) for i, n in enumerate(called_of_blasts))
+    return Validation(blasts + tuple(ValidationGroup(f"o{i}", 0, 0, 100, n) for i, n in enumerate(called_of_others)))
+
+
+#: Groups none of which is without error, as a laboratory's own may be.
+ALARMING = _groups((95, 94, 96, 95, 93, 97, 95, 96, 94, 95), (20, 18, 22, 21, 19, 20, 23, 17, 20, 20))
+DEAF = _groups((85, 88, 90, 86, 91, 89, 87, 90, 88, 92), (1, 2, 4, 3, 2, 1, 2, 3, 2, 2))
 VALIDATION = Validation(
     tuple(ValidationGroup(f"b{i}", 200, 200 - 3 * i, 0, 0) for i in range(12))
     + tuple(ValidationGroup(f"o{i}", 0, 0, 200, 2 * i) for i in range(12))
@@ -49,8 +61,29 @@ def test_a_perfect_classifier_leaves_the_counting_interval(perfect: Validation, 
 
 
 @pytest.mark.parametrize("n", [200, 1000, 3000])
-def test_no_blasts_in_n_cells_never_say_more_than_n_cells_can(weak: Validation, n: int) -> None:
-    assert correct_fraction(Tally(n, n // 2, 0), weak).interval.high >= clopper_pearson(0, n).high
+@pytest.mark.parametrize("validation", [ALARMING, DEAF, VALIDATION])
+def test_no_blasts_in_n_cells_say_about_what_n_cells_can_and_never_more(validation: Validation, n: int) -> None:
+    high, counted = correct_fraction(Tally(n, n // 2, 0), validation).interval.high, clopper_pearson(0, n).high
+    assert counted <= high < 1.5 * counted
+
+
+@pytest.mark.parametrize("validation", [ALARMING, DEAF, VALIDATION])
+def test_a_reading_that_contradicts_the_validation_is_no_reason_to_know_nothing(validation: Validation) -> None:
+    for n in (200, 2000):
+        assert correct_fraction(Tally(n, n, n // 100), validation).interval.high < 0.08
+        assert correct_fraction(Tally(n, n, n), validation).interval.low > 0.9
+
+
+@pytest.mark.parametrize("validation", [ALARMING, DEAF])
+@pytest.mark.parametrize(("n", "judged"), [(200, 200), (500, 250), (2000, 2000)])
+def test_limits_rise_with_the_reading_where_no_group_was_without_error(
+    validation: Validation, n: int, judged: int
+) -> None:
+    step = max(1, judged // 25)
+    found = [correct_fraction(Tally(n, judged, k), validation).interval for k in range(0, judged + 1, step)]
+    for fewer, more in itertools.pairwise(found):
+        assert more.low >= fewer.low - 0.002
+        assert more.high >= fewer.high - 0.002
 
 
 def test_groups_that_differ_widen_the_interval_although_their_cells_are_as_many() -> None:

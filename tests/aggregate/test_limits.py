@@ -70,7 +70,7 @@ def test_ninety_five_patients_of_a_hundred_at_the_limit_of_detection_read_above_
     groups += tuple(ValidationGroup(f"{i}", 0, 0, 200, 2 + i) for i in range(10))
     validation, counts = Validation(groups), Tally(1000, n_mononuclear, 0)
     fraction = limit_of_detection(counts, validation)
-    rng, n = np.random.default_rng(5), 20_000
+    rng, n = np.random.default_rng(5), 200_000
     rates = [fit_rate(c) for c in (validation.called_of_blasts, validation.called_of_others)]
     s, f = (rng.choice(rate.nodes, n, p=rate.weights) for rate in rates)
     reads = rng.binomial(1000, fraction * s + (n_mononuclear / 1000 - fraction) * f) / 1000
