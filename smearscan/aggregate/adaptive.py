@@ -2,7 +2,7 @@
 
 The whole smear is counted by default: 200 cells show no blast at all in 13 % of patients with 1 %
 (0.99²⁰⁰). Where counting costs, it stops once the corrected interval clears the threshold.
-Looking again and again would spend the 5 % many times over, so look j gets 5 % / 2^j of it.
+Looking again and again would spend the 5 % many times over, so look j gets 5 % / 2^j of it, and the last one what is left.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ _MANY = 100
 class StoppingPoint:
     """Where counting stopped: the first `n_cells` of the cells given, `n_leukocytes` of them counted.
 
-    `side` of the threshold on which the interval lies; `open` means that the smear was exhausted.
+    `side` of the threshold on which the interval lies; `open` means that the smear was exhausted. `confidence` is that
+    of the look which decided: the interval to print.
     """
 
     n_cells: int
     n_leukocytes: int
     side: Side
+    confidence: float
 
 
 def side_of(interval: Interval, threshold: float) -> Side:
@@ -57,11 +59,11 @@ def count_until_clear(
         counts = tally(count_cells(cells[: places[look - 1]]))
         side = side_of(correct_fraction(counts, validation, 1 - spent).interval, settings.work_up_fraction)
         if side != "open":
-            return StoppingPoint(places[look - 1], look, side)
+            return StoppingPoint(places[look - 1], look, side, 1 - spent)
         look *= 2
     counts = tally(count_cells(cells))
-    interval = correct_fraction(counts, validation, settings.confidence).interval
-    return StoppingPoint(len(cells), len(places), side_of(interval, settings.work_up_fraction))
+    interval = correct_fraction(counts, validation, 1 - spent).interval
+    return StoppingPoint(len(cells), len(places), side_of(interval, settings.work_up_fraction), 1 - spent)
 
 
 def more_cells_would_tell(counts: Tally, validation: Validation | None, settings: AggregateSettings) -> bool:

@@ -39,11 +39,11 @@ def aggregate_patient(
     validation
         What was measured of the classifier: of its card, or better of this laboratory; None if nothing was.
     """
-    cells, notes = _cells_to_count(slides, validation, settings)
+    cells, confidence, notes = _cells_to_count(slides, validation, settings)
     differential = count_cells(cells)
     counts = tally(differential)
     raw = clopper_pearson(counts.n_blasts, counts.n_leukocytes, settings.confidence)
-    correction = correct_fraction(counts, validation, settings.confidence)
+    correction = correct_fraction(counts, validation, confidence)
     blank = limit_of_blank(counts, validation)
     p = heterogeneity([tally(count_cells(s.cells)) for s in slides if s.status == "done"])
     wbc, disagreement = _white_count(slides)
@@ -71,17 +71,21 @@ def aggregate_patient(
 
 def _cells_to_count(
     slides: Sequence[SlideResult], validation: Validation | None, settings: AggregateSettings
-) -> tuple[list[CellPrediction], list[str]]:
+) -> tuple[list[CellPrediction], float, list[str]]:
+    """The cells, the confidence of the corrected interval, and what is to be told."""
     done = sorted((s for s in slides if s.status == "done"), key=lambda s: s.source.slide_id)
     cells = [cell for slide in done for cell in slide.cells]
     if settings.counting == "whole_smear":
-        return cells, []
+        return cells, settings.confidence, []
     # Cells come sorted by their place on the film; a fixed shuffle makes any first part a fair sample.
     shuffled = [cells[i] for i in np.random.default_rng(0).permutation(len(cells))]
     stop = count_until_clear(shuffled, validation, settings)
-    if stop.n_cells == len(cells):
-        return cells, []
-    return shuffled[: stop.n_cells], [f"counting stopped at {stop.n_leukocytes} leukocytes, {stop.side} the threshold"]
+    notes = []
+    if stop.n_cells < len(cells):
+        notes.append(f"counting stopped at {stop.n_leukocytes} leukocytes, {stop.side} the threshold")
+    if stop.confidence != settings.confidence:
+        notes.append(f"the corrected interval is one of {stop.confidence:.2%}: the cells were looked at several times")
+    return shuffled[: stop.n_cells], stop.confidence, notes
 
 
 def _failures(slides: Sequence[SlideResult]) -> list[str]:

@@ -27,7 +27,7 @@ def test_an_interval_lies_below_above_or_across_a_threshold(low: float, high: fl
 
 def test_a_clear_case_stops_at_the_minimum(make_cells, good: Validation) -> None:
     none = count_until_clear(make_cells(neutrophil=3000, lymphocyte=2000), good, SETTINGS)
-    assert none == StoppingPoint(200, 200, "below")
+    assert none == StoppingPoint(200, 200, "below", 0.975)
     many = count_until_clear(_shuffled(make_cells(neutrophil=1000, blast=1000)), good, SETTINGS)
     assert (many.n_leukocytes, many.side) == (200, "above")
 
@@ -40,12 +40,12 @@ def test_a_case_near_the_threshold_is_counted_on(make_cells, good: Validation) -
 
 def test_an_exhausted_smear_says_that_the_question_is_open(make_cells, good: Validation) -> None:
     cells = _shuffled(make_cells(neutrophil=240, lymphocyte=40, blast=15))
-    assert count_until_clear(cells, good, SETTINGS) == StoppingPoint(295, 295, "open")
+    assert count_until_clear(cells, good, SETTINGS) == StoppingPoint(295, 295, "open", 0.975)
 
 
 def test_cells_outside_the_denominator_are_passed_over(make_cells, good: Validation) -> None:
     cells = make_cells(erythroblast=50, neutrophil=900)
-    assert count_until_clear(cells, good, SETTINGS) == StoppingPoint(250, 200, "below")
+    assert count_until_clear(cells, good, SETTINGS) == StoppingPoint(250, 200, "below", 0.975)
 
 
 def test_too_few_cells_are_all_counted(make_cells, good: Validation) -> None:
@@ -54,14 +54,20 @@ def test_too_few_cells_are_all_counted(make_cells, good: Validation) -> None:
 
 
 def test_looking_often_decides_wrongly_no_more_than_the_interval_may(make_cells, perfect: Validation) -> None:
-    """At exactly the threshold any decision for "below" is wrong; many looks must not add up."""
-    cells = make_cells(neutrophil=1900, blast=100)
+    """At exactly the threshold any decision is wrong, and the printed interval misses it; many looks must not add up."""
+    cells = make_cells(neutrophil=19 * 400, blast=400)
     rng = np.random.default_rng(7)
-    n_trials, n_wrong = 40, 0
+    n_trials, n_wrong = 400, 0
     for _ in range(n_trials):
-        order = rng.permutation(len(cells))[:900]
-        n_wrong += count_until_clear([cells[i] for i in order], perfect, SETTINGS).side == "below"
-    assert n_wrong / n_trials <= 0.05
+        order = rng.permutation(len(cells))[:3000]
+        n_wrong += count_until_clear([cells[i] for i in order], perfect, SETTINGS).side != "open"
+    assert 0 < n_wrong / n_trials <= 0.05
+
+
+def test_the_last_look_has_what_the_earlier_ones_left(make_cells, good: Validation) -> None:
+    cells = make_cells(neutrophil=760, blast=40)
+    assert count_until_clear(_shuffled(cells)[:150], good, SETTINGS).confidence == pytest.approx(0.95)
+    assert count_until_clear(_shuffled(cells), good, SETTINGS).confidence == pytest.approx(1 - 0.05 / 4)
 
 
 def test_more_cells_tell_where_counting_is_what_is_open(good: Validation, weak: Validation) -> None:
