@@ -77,7 +77,7 @@ def find_common_scales(
         How wide a red cell is, and how many are enough.
     """
     settings = settings or ScaleSettings()
-    sizes = {path: size for path in sorted(paths) if (size := _size(path)) is not None}
+    sizes = {path: size for path in sorted(paths) if (size := _size(path)) is not None and not _is_known(path, size)}
     found: dict[Path, CommonScale] = {}
     while sizes:
         (width, height), _ = Counter(sizes.values()).most_common(1)[0]
@@ -89,6 +89,11 @@ def find_common_scales(
         if scale is not None:
             found |= dict.fromkeys(group, scale)
     return found
+
+
+def _is_known(path: Path, size: Size) -> bool:
+    """Whether it is 450 × 450 on black."""
+    return size == (SIZE_PX, SIZE_PX) and (rgb := _read(path)) is not None and is_on_black(rgb)
 
 
 def _is_near(size: Size, width: int, height: int) -> bool:
@@ -149,5 +154,4 @@ def _diameter_px(path: Path, segmenter: CellSegmenter) -> float | None:
     if not is_on_black(rgb):
         return measure_diameter_px(rgb, segmenter)
     n_px = np.count_nonzero(mask_from_black(rgb))
-    is_known = rgb.shape[:2] == (SIZE_PX, SIZE_PX)
-    return None if is_known or not n_px else float(2 * np.sqrt(n_px / np.pi))
+    return float(2 * np.sqrt(n_px / np.pi)) if n_px else None

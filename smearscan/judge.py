@@ -70,6 +70,11 @@ class Judge:
         return min(package.card.input.coarsest_um_per_px for package in self.packages)
 
     @property
+    def is_shown_slides_stain(self) -> bool:
+        """Whether the member whose attention is drawn sees colours that the slide's normaliser made."""
+        return self._lead.card.input.stain == "slide"
+
+    @property
     def packages(self) -> tuple[Package, ...]:
         """All networks as they run, the differential's first."""
         return *self._cell_types, *self._blasts

@@ -112,10 +112,12 @@ def _explained(
     judged: Sequence[tuple[Crop, float]], keys: Sequence[CellKey], settings: Settings
 ) -> dict[CellKey, tuple[np.ndarray, Streams | None, float]]:
     """Of each cell what `CellImage` says of attention, its streams, and the share of the picture they lie over."""
-    if not keys:
+    judge = load_judge(settings.classify) if keys else None
+    # A network that was shown the slide's stain looked at other pictures than can be cut here.
+    if judge is None or judge.is_shown_slides_stain:
         return {}
     crops, sides = zip(*judged, strict=True)
-    found = load_judge(settings.classify).explain(crops, segment_cells(shipped_segmenter(), crops, sides))
+    found = judge.explain(crops, segment_cells(shipped_segmenter(), crops, sides))
     streams: list[Streams | None] = [None] * len(keys)
     if own := found.attention:
         streams = [Streams(*parts) for parts in zip(own.maps, own.boxes, own.erased, strict=True)]

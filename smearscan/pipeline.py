@@ -195,4 +195,6 @@ def finish_slide(plan: SlidePlan, outcomes: Sequence[Outcome]) -> SlideResult:
     cells = [cell for outcome in outcomes for cell in outcome.cells]
     seconds = add_seconds([plan.seconds, *(outcome.seconds for outcome in outcomes)])
     stain = plan.normaliser
-    return describe_slide(plan.source, plan.survey, cells, {"stain_distance": stain.distance}, stain.flags, seconds)
+    # A stain that could not be described is at no distance: as 0 it would stand for the reference's own.
+    quality = {} if stain.distance is None else {"stain_distance": stain.distance}
+    return describe_slide(plan.source, plan.survey, cells, quality, stain.flags, seconds)

@@ -52,7 +52,8 @@ class SlideSource:
     `paths` holds one path for a scan or a lone field, several for a slide made of fields;
     `path` is what the submitter named (a file or a folder); `shared_scale` is what images of the same size that were
     handed in with it agree on, for images that say nothing of scale themselves; `given_for_too` says whose the same
-    scan was handed in as besides, empty where nobody's.
+    scan was handed in as besides, empty where nobody's; `repeated` says of images that are no longer among `paths`
+    where they are counted instead.
     """
 
     slide_id: str
@@ -65,6 +66,7 @@ class SlideSource:
     wbc_10e9_per_l: float | None = None
     shared_scale: SharedScale | None = None
     given_for_too: str = ""
+    repeated: tuple[str, ...] = ()
 
     @property
     def mix_up(self) -> str:

@@ -109,6 +109,9 @@ class AggregateSettings(_Stage):
     min_focus: float = Field(0.15, ge=0, le=1, description="median focus below this: insufficient")
     min_searched_mm2: float = Field(0.0, ge=0, description="less monolayer than this: insufficient, mm²")
     max_blurred_fraction: float = Field(0.5, gt=0, le=1, description="more leukocytes than this blurred: insufficient")
+    max_unusable_images: float = Field(
+        0.1, ge=0, le=1, description="more of a slide's images that could not be used than this: never clear"
+    )
     max_stain_distance: float = Field(6.0, gt=0, description="stain further than this from the reference: insufficient")
     counting: Literal["whole_smear", "adaptive"] = "whole_smear"
     heterogeneity_level: float = Field(0.01, gt=0, lt=1, description="slides differ: p value below which it is said")

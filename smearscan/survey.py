@@ -65,17 +65,19 @@ def survey_slide(source: SlideSource, settings: Settings) -> Survey:
     Raises
     ------
     SlideError
-        If no image is left; the first image's error.
+        If no image is left: the first `ScaleError`, or where there is none the first image's error.
     """
     images = [_Image(name, path) for name, path in zip(field_names(source), source.paths, strict=True)]
     notes = [note for image in images for note in _measure(image, source, settings)]
     notes += _share_scales(images, source.shared_scale, settings.scale)
-    _lend_scales(images)
+    notes += _lend_scales(images)
     fields = tuple(plan for image in images if (plan := _plan(image, settings)) is not None)
     errors = [image.error for image in images if image.error is not None]
     if not fields:
-        raise errors[0]
-    return Survey(fields, tuple(dict.fromkeys(notes)), tuple(str(error) for error in errors))
+        # Whether a patient has a verdict depends on it: names of files must not decide which error that is.
+        raise next((error for error in errors if isinstance(error, ScaleError)), errors[0])
+    left_out = (*source.repeated, *(str(error) for error in errors))
+    return Survey(fields, tuple(dict.fromkeys(notes)), left_out)
 
 
 def sample_slide_stain(survey: Survey, max_px: int) -> StainSample:
@@ -145,14 +147,25 @@ def _reading(scale: Scale, settings: ScaleSettings) -> Reading:
     return Reading(scale.mpp.mean, error, scale.n_red_cells)
 
 
-def _lend_scales(images: list[_Image]) -> None:
-    """Give images without a scale the median scale measured on those of the same size."""
-    for image in images:
-        lenders = [other.scale for other in images if other.scale is not None and other.size == image.size]
-        if isinstance(image.error, ScaleError) and lenders:
-            mpp = median(scale.mpp.mean for scale in lenders)
-            image.scale = Scale(Mpp(mpp, mpp), "estimated", max(s.relative_sd for s in lenders))
-            image.error = None
+def _lend_scales(images: list[_Image]) -> list[str]:
+    """Give images without a scale the median of those of the same size, as uncertain as these and their spread."""
+    notes = []
+    for size in dict.fromkeys(image.size for image in images if isinstance(image.error, ScaleError)):
+        of_size = [image for image in images if image.size == size]
+        lenders = [image.scale for image in of_size if image.scale is not None]
+        borrowers = [image for image in of_size if isinstance(image.error, ScaleError)]
+        if not lenders:
+            continue
+        mpps = [scale.mpp.mean for scale in lenders]
+        middle = median(mpps)
+        spread = float(np.std(np.log(mpps)))
+        sd = math.hypot(max(scale.relative_sd for scale in lenders), spread)
+        for image in borrowers:
+            image.scale, image.error = Scale(Mpp(middle, middle), "estimated", sd), None
+        which = "1 image" if len(borrowers) == 1 else f"{len(borrowers)} images"
+        verb = "takes" if len(borrowers) == 1 else "take"
+        notes.append(f"{which} without a scale {verb} that of the slide's others of their size, {middle:.4f} µm/px")
+    return notes
 
 
 def _plan(image: _Image, settings: Settings) -> FieldPlan | None:

@@ -82,6 +82,12 @@ def test_pictures_of_known_scale_and_unreadable_ones_have_none(draw, unused, tmp
     assert find_common_scales([*known, text], unused) == {}
 
 
+def test_crops_of_a_known_scale_keep_it_beside_others_of_their_size(draw, unused) -> None:
+    known = draw(450, [200] * LEAST_PICTURES, "known")
+    others = draw(448, [100] * LEAST_PICTURES, "other")
+    assert set(find_common_scales([*known, *others], unused)) == set(others)
+
+
 @pytest.fixture
 def draw_field(tmp_path: Path) -> Callable[..., Path]:
     """draw_field(9.0): a picture 34 µm wide, red cells around a leukocyte of this diameter."""

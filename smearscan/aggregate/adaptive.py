@@ -2,7 +2,8 @@
 
 The whole smear is counted by default: 200 cells show no blast at all in 13 % of patients with 1 %
 (0.99²⁰⁰). Where counting costs, it stops once the corrected interval clears the threshold.
-Looking again and again would spend the 5 % many times over, so look j gets 5 % / 2^j of it, and the last one what is left.
+Looking again and again would spend the 5 % many times over, so look j gets 5 % / 2^j of it, and the
+last one what is left.
 """
 
 from __future__ import annotations

@@ -102,9 +102,10 @@ def predictive_interval(
 ) -> tuple[float, float]:
     """Fractions of all leukocytes that this reading does not contradict, lowest and highest.
 
-    One more blast never lowers a limit (by more than a few thousandths, see `_readings`). Among readings that contradict the validation it could: fewer calls than
-    blanks give may be told by a patient without false alarms, a few more of them no longer. So there the upper limit
-    is the highest of this reading and of those below it, and likewise at the other end.
+    One more blast never lowers a limit (by more than a few thousandths, see `_readings`). Among readings that
+    contradict the validation it could: fewer calls than blanks give may come of a patient without false alarms, a few
+    more no longer. So there the upper limit is the highest of this reading and of those below it, and likewise at the
+    other end.
     """
     k, judged, tail = counts.n_blasts, counts.n_mononuclear, (1 - confidence) / 2
     limits = _Limits(counts.n_leukocytes, judged, sensitivity.allowing(1.0), false_alarms.allowing(0.0), tail)

@@ -49,10 +49,11 @@ def aggregate_patient(
     wbc, disagreement = _white_count(slides)
     shortfalls = list_shortfalls(slides, differential, settings)
     doubts = list_doubts(cells, validation)
-    failures = _failures(slides) + [s.source.mix_up for s in slides if s.source.mix_up]
+    few_left, some_left = _left_out(slides, settings)
+    failures = _failures(slides) + few_left + [s.source.mix_up for s in slides if s.source.mix_up]
     flag, reasons = judge(raw, correction, blank, shortfalls, failures, settings, doubts)
     reasons += notes + _would_more_help(counts, validation, correction, settings)
-    reasons += _disagreement(p, settings) + disagreement + _left_out(slides)
+    reasons += _disagreement(p, settings) + disagreement + some_left
     return PatientResult(
         patient_id=patient_id,
         slides=tuple(slides),
@@ -65,7 +66,10 @@ def aggregate_patient(
         reasons=tuple(reasons),
         is_transferable=correction.is_possible and validation is not None and validation.is_local,
         heterogeneity_p=p,
-        absolute_blasts_10e9_per_l=None if wbc is None else wbc * correction.interval.estimate,
+        # An uncorrected fraction would be printed as what the classifier's errors were taken off.
+        absolute_blasts_10e9_per_l=wbc * correction.interval.estimate
+        if wbc is not None and correction.is_possible
+        else None,
     )
 
 
@@ -93,9 +97,20 @@ def _failures(slides: Sequence[SlideResult]) -> list[str]:
     return [f"slide {s.source.slide_id} failed: {s.reason}" for s in failed]
 
 
-def _left_out(slides: Sequence[SlideResult]) -> list[str]:
-    partial = [s for s in slides if s.status == "done" and s.left_out]
-    return [f"slide {s.source.slide_id}: {len(s.left_out)} of its images could not be used" for s in partial]
+def _left_out(slides: Sequence[SlideResult], settings: AggregateSettings) -> tuple[list[str], list[str]]:
+    """What to say of images that could not be used: of slides that lost too many to be called clear, and of others.
+
+    Copies are no loss: what is on them was counted.
+    """
+    many, some = [], []
+    for slide in slides:
+        n_lost = len(slide.left_out) - len(slide.source.repeated)
+        if slide.status == "done" and n_lost > 0:
+            n = n_lost + len(slide.fields)
+            is_much = n_lost > settings.max_unusable_images * n
+            said = f"slide {slide.source.slide_id}: {n_lost} of its {n} images could not be used"
+            (many if is_much else some).append(said)
+    return many, some
 
 
 def _would_more_help(

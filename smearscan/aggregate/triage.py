@@ -7,8 +7,9 @@ insufficient            not adequate (`adequacy`)                               
 acute_range             raw above the limit of blank, corrected ≥ 20 %                    WHO 2016
 work_up                 raw above the limit of blank, corrected ≥ 5 % (excess blasts 2)   WHO 2016
 review                  raw above the limit of blank; or 5 % cannot be ruled out; or a    CLSI EP17-A2
-                        slide failed, or was given for another patient too; or blasts
-                        may hide under the threshold (`doubt`)
+                        slide failed, or lost many of its images, or was given for
+                        another patient too; or blasts may hide under the threshold
+                        (`doubt`)
 clear                   none of these: raw within the limit of blank and the corrected
                         upper limit under 5 %
 ======================  ================================================================  ==============
@@ -77,6 +78,8 @@ def _by_fraction(
         if is_acute:
             reasons.append("the range of acute leukaemia; lineage needs flow cytometry")
         return ("acute_range" if is_acute else "work_up"), reasons
+    if limit_of_blank >= 1:
+        return "review", [*reasons, f"blasts read {raw.estimate:.1%}; what blast-free smears read was not measured"]
     if is_above_blank:
         reasons.append(f"blasts read {raw.estimate:.1%}, above the limit of blank of {limit_of_blank:.1%}")
         return "review", reasons

@@ -287,6 +287,8 @@ def _scale(slide: SlideResult) -> str:
         value = f"{min(means):.4f} to {max(means):.4f} µm/px over {len(slide.fields)} images"
     if scale.source == "estimated":
         spread = wording.number(100 * _TWO_SIDED_95 * scale.relative_sd, 0, "%")
+        if not scale.n_red_cells:
+            return f"{value}{f' ± {spread} (95 %)' if scale.relative_sd else ''}, taken from the slide's other images"
         cells = wording.counted(scale.n_red_cells, "red cell", "red cells")
         return f"{value} ± {spread} (95 %), measured on {cells}"
     return f"{value}, {'from the file' if scale.source == 'metadata' else 'given by the user'}"

@@ -19,8 +19,8 @@ _TOO_SMALL_PX, _TOO_LARGE_PX = 20.0, 90.0
 MAX_SIDE_PX = 720
 #: Images are enlarged at most so far, in such steps while nothing is found.
 _MAX_ZOOM, _STEP = 4.0, 2.0
-#: Longest side of the first look, which only finds the zoom. A camera's whole frame is some 15 to 30 red cells wide; what
-#: is no larger than the look itself was cut out of one, and its few cells are wide enough at half the side.
+#: Longest side of the first look, which only finds the zoom. A camera's whole frame is some 15 to 30 red cells wide;
+#: what is no larger than the look itself was cut out of one, and its few cells are wide enough at half the side.
 _FIRST_SIDE_PX = 640
 #: Cells of one film within this factor of their median are of one kind.
 _KIND = 1.28

@@ -1,6 +1,6 @@
-"""The same scan twice under two names.
+"""The same image twice: under two names, in two folders, in a folder and by itself.
 
-Cells of a patient that were counted twice would make a number look surer; a scan of two patients is somebody else's
+Cells of a patient that were counted twice would make a number look surer; an image of two patients is somebody else's
 for one of them.
 """
 
@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from smearscan.errors import SlideError
 from smearscan.records import SlideSource
-from smearscan.slide.content import Stamp, content_digest
+from smearscan.slide.content import content_digest, stamp_files
 
 #: Bytes at either end of a file that are compared before it is read as a whole.
 _ENDS = 65_536
-#: Patients that are named where many were given the same scan.
+#: Patients that are named where many were given the same image.
 _MOST_NAMED = 3
 
 
@@ -29,72 +30,82 @@ class Copies:
     Attributes
     ----------
     refused
-        Why it is refused: an earlier slide of its patient holds the same.
+        Why a slide is refused: earlier ones of its patient hold all that it does.
+    repeated
+        Images of other slides that earlier ones of their patient, or they themselves, hold: path → why it is left out.
     given_for
-        Whose the same scan was given as too, in words: one of them has somebody else's.
+        Whose the same image was given as too, in words: one of them has somebody else's.
     """
 
-    refused: dict[int, str]
-    given_for: dict[int, str]
+    refused: dict[int, str] = field(default_factory=dict)
+    repeated: dict[int, dict[str, str]] = field(default_factory=dict)
+    given_for: dict[int, str] = field(default_factory=dict)
 
 
-def find_copies(slides: Sequence[tuple[SlideSource, Stamp | None]]) -> Copies:
-    """Slides that hold what another one holds, of the same patient or of another.
+class _Image(NamedTuple):
+    place: int
+    path: str
 
-    Files are read only where slides are of one size to the byte. What cannot be read fails by name at its turn.
+
+def find_copies(slides: Sequence[SlideSource]) -> Copies:
+    """Images that are handed in twice, of the same patient or of another.
+
+    Files are read only where they are of one size to the byte. What cannot be read fails by name at its turn.
     """
-    alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for place, (_, stamp) in enumerate(slides):
-        if stamp is not None:
-            alike[tuple(sorted(int(size) for _, size, _ in stamp))].append(place)
-    refused: dict[int, str] = {}
-    given_for: dict[int, str] = {}
-    for places in alike.values():
-        same: dict[object, list[int]] = defaultdict(list)
-        for place in _with_the_same_ends(slides, places):
-            same[_content(slides[place][0])].append(place)
-        for copies in same.values():
-            first = _first_of_each_patient(slides, copies, refused)
-            everybody = sorted(first) if len(first) > 1 else []
-            given_for |= {first[patient]: _others(everybody, patient) for patient in everybody}
-    return Copies(dict(sorted(refused.items())), given_for)
+    again: dict[int, dict[str, _Image]] = defaultdict(dict)
+    patients: dict[int, set[str]] = defaultdict(set)
+    for same in _alike(slides):
+        first: dict[str, _Image] = {}
+        for image in same:
+            before = first.setdefault(slides[image.place].patient_id, image)
+            if before is not image:
+                again[image.place][image.path] = before
+        for image in first.values() if len(first) > 1 else ():
+            patients[image.place] |= set(first)
+    found = Copies(given_for={place: _others(sorted(patients[place]), slides[place]) for place in sorted(patients)})
+    for place in sorted(again):
+        _tell(slides, place, again[place], found)
+    return found
 
 
-def _first_of_each_patient(
-    slides: Sequence[tuple[SlideSource, object]], copies: Sequence[int], refused: dict[int, str]
-) -> dict[str, int]:
-    first: dict[str, int] = {}
-    for place in copies:
-        source = slides[place][0]
-        before = first.setdefault(source.patient_id, place)
-        if before != place:
-            refused[place] = (
-                f"{source.path}: the same scan as {slides[before][0].path}, counted once. "
-                "Remove the copy, or name the scan that was meant"
-            )
-    return first
+def _tell(slides: Sequence[SlideSource], place: int, again: dict[str, _Image], found: Copies) -> None:
+    """Write down why a slide, or some of its images, are not counted again."""
+    source = slides[place]
+    if all(path in again for path in source.paths):
+        before = slides[again[source.paths[0]].place].path
+        found.refused[place] = (
+            f"{source.path}: the same scan as {before}, counted once. Remove the copy, or name the scan that was meant"
+        )
+        return
+    found.repeated[place] = {
+        path: f"{path}: the same image as {before.path}, counted once" for path, before in again.items()
+    }
 
 
-def _others(everybody: Sequence[str], patient: str) -> str:
-    named = [other for other in everybody[: _MOST_NAMED + 1] if other != patient][:_MOST_NAMED]
-    n_more = len(everybody) - 1 - len(named)
-    kind = "patient" if len(everybody) == 2 else "patients"
-    return f"{kind} {', '.join(named)}" + (f" and {n_more} more" if n_more else "")
+def _alike(slides: Sequence[SlideSource]) -> Iterable[list[_Image]]:
+    """Images of the same content, in the order given."""
+    images = [_Image(place, path) for place, source in enumerate(slides) for path in source.paths]
+    groups = [images]
+    for key in (_sizes, _ends, _content):
+        groups = [part for group in groups for part in _parted(group, key) if len(part) > 1]
+    return groups
 
 
-def _with_the_same_ends(slides: Sequence[tuple[SlideSource, object]], places: Sequence[int]) -> list[int]:
-    if len(places) < 2:
-        return []
-    of: dict[object, list[int]] = defaultdict(list)
-    for place in places:
+def _parted(images: Sequence[_Image], key: Callable[[str], object]) -> Iterable[list[_Image]]:
+    parts: dict[object, list[_Image]] = defaultdict(list)
+    for image in images:
         try:
-            of[tuple(sorted(_ends(path) for path in slides[place][0].paths))].append(place)
-        except OSError:
+            parts[key(image.path)].append(image)
+        except (OSError, SlideError):
             continue  # what cannot be read fails by name when its turn comes
-    return sorted(place for group in of.values() if len(group) > 1 for place in group)
+    return parts.values()
 
 
-def _ends(path: str) -> bytes:
+def _sizes(path: str) -> object:
+    return tuple(sorted(int(size) for _, size, _ in stamp_files([path])))
+
+
+def _ends(path: str) -> object:
     with Path(path).open("rb") as file:
         digest = hashlib.sha256(file.read(_ENDS))
         file.seek(max(0, Path(path).stat().st_size - _ENDS))
@@ -102,8 +113,12 @@ def _ends(path: str) -> bytes:
     return digest.digest()
 
 
-def _content(source: SlideSource) -> object:
-    try:
-        return tuple(sorted(content_digest(path) for path in source.paths))
-    except SlideError:
-        return source.path  # fails by name when its turn comes; until then it is like no other
+def _content(path: str) -> object:
+    return content_digest(path)
+
+
+def _others(everybody: Sequence[str], source: SlideSource) -> str:
+    named = [other for other in everybody[: _MOST_NAMED + 1] if other != source.patient_id][:_MOST_NAMED]
+    n_more = len(everybody) - 1 - len(named)
+    kind = "patient" if len(everybody) == 2 else "patients"
+    return f"{kind} {', '.join(named)}" + (f" and {n_more} more" if n_more else "")

@@ -84,7 +84,7 @@ def normaliser_table(normaliser: Normaliser) -> dict[str, Any]:
     return {
         "method": normaliser.method,
         "flags": list(normaliser.flags),
-        "distance": float(normaliser.distance),
+        "distance": None if normaliser.distance is None else float(normaliser.distance),
         **{name: None if array is None else array.tolist() for name, array in arrays.items()},
     }
 

@@ -131,4 +131,5 @@ def read_source(table: Mapping[str, Any]) -> SlideSource:
     """A slide's source from its row."""
     shared = table.get("shared_scale")
     scale = SharedScale(**shared) if shared else None
-    return SlideSource(**{**table, "paths": tuple(table["paths"]), "shared_scale": scale})
+    images = {name: tuple(table.get(name, ())) for name in ("paths", "repeated")}
+    return SlideSource(**{**table, **images, "shared_scale": scale})

@@ -63,7 +63,12 @@ def survey_key(source: SlideSource, files: dict[str, str], settings: Settings) -
     """Of a slide's plan: whose it is does not matter."""
     parts = [part.model_dump(mode="json") for part in (settings.scale, settings.regions, settings.stain)]
     return artefact_key(
-        "survey", code_digest(), source.path, [source.mpp_given, repr(source.shared_scale)], files, parts
+        "survey",
+        code_digest(),
+        source.path,
+        [source.mpp_given, repr(source.shared_scale), source.repeated],
+        files,
+        parts,
     )
 
 
@@ -93,8 +98,11 @@ def crop_key(chunk: Chunk, content: str, normaliser: dict[str, Any]) -> str:
     """Of cells cut from an image of that content: without the networks, but with the pictures they ask for."""
     cells = [[*_box(detection.box), detection.score] for detection in chunk.detections]
     scale = chunk.field.scale.mpp
-    asked = sorted(picture_key(card) for card in asked_inputs(chunk.settings.classify))
-    named = [content, chunk.field.name, [scale.x, scale.y], cells, normaliser, asked, load_card("cellmask").sha256]
+    inputs = asked_inputs(chunk.settings.classify)
+    asked = sorted(picture_key(card) for card in inputs)
+    # Cards that take each cell's own stain out, or none, never see the slide's.
+    stain = normaliser if any(card.stain == "slide" for card in inputs) else None
+    named = [content, chunk.field.name, [scale.x, scale.y], cells, stain, asked, load_card("cellmask").sha256]
     return artefact_key("crop", code_digest(), cpu_runtime(), named)
 
 

@@ -12,7 +12,7 @@ from smearscan.errors import SlideError
 from smearscan.records import SlideSource
 from smearscan.settings import Settings
 from smearscan.slide.content import Stamp, stamp_files
-from smearscan.stages.copies import find_copies
+from smearscan.stages.copies import Copies, find_copies
 from smearscan.stages.keys import identity
 from smearscan.stages.table import STAGES
 from smearscan.store.claims import ROUTINE
@@ -38,14 +38,11 @@ def new_run(
     WeightsError
         If the preset names a package that is not there.
     """
-    stamped = [(source, _stamp(source)) for source in submission.sources]
-    copies = find_copies(stamped)
-    slides = [
-        _slide(replace(source, given_for_too=copies.given_for.get(place, "")), stamp)
-        for place, (source, stamp) in enumerate(stamped)
-        if place not in copies.refused
-    ]
-    slides += [_slide(*stamped[place], reason) for place, reason in copies.refused.items()]
+    sources = submission.sources
+    copies = find_copies(sources)
+    counted = [_without_copies(source, place, copies) for place, source in enumerate(sources)]
+    slides = [_slide(source, _stamp(source)) for place, source in enumerate(counted) if place not in copies.refused]
+    slides += [_slide(sources[place], _stamp(sources[place]), reason) for place, reason in copies.refused.items()]
     slides += [_slide(r.source, reason=r.reason) for r in submission.rejected]
     mine = identity(settings)
     table = settings.model_dump(mode="json")
@@ -69,6 +66,13 @@ def new_run(
     )
 
 
+def _without_copies(source: SlideSource, place: int, copies: Copies) -> SlideSource:
+    """A slide without the images that are counted elsewhere, told whose it was given as besides."""
+    again = copies.repeated.get(place, {})
+    paths = tuple(path for path in source.paths if path not in again)
+    return replace(source, paths=paths, repeated=tuple(again.values()), given_for_too=copies.given_for.get(place, ""))
+
+
 def _slide(source: SlideSource, stamp: Stamp | None = None, reason: str = "") -> NewSlide:
     # A file name that is no valid UTF-8 carries lone surrogates.
     names = (storable(source.slide_id), storable(source.patient_id), storable(source.path))
@@ -77,7 +81,7 @@ def _slide(source: SlideSource, stamp: Stamp | None = None, reason: str = "") ->
 
 def _plain(source: SlideSource) -> dict[str, Any]:
     table = asdict(source)
-    return {**table, "paths": list(source.paths)}
+    return {**table, "paths": list(source.paths), "repeated": list(source.repeated)}
 
 
 def _stamp(source: SlideSource) -> Stamp | None:

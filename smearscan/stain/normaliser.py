@@ -42,7 +42,7 @@ class Normaliser:
     flags
         Why the slide was left as it is, or what was assumed; sentences.
     distance
-        From the reference, in spreads between laboratories; 0 where the stain could not be described.
+        From the reference, in spreads between laboratories; None where the stain could not be described.
     """
 
     method: Method
@@ -50,7 +50,7 @@ class Normaliser:
     table: np.ndarray | None = None
     matrix: np.ndarray | None = None
     flags: tuple[str, ...] = ()
-    distance: float = 0.0
+    distance: float | None = None
 
     @property
     def is_identity(self) -> bool:

@@ -54,7 +54,7 @@ def test_too_few_cells_are_all_counted(make_cells, good: Validation) -> None:
 
 
 def test_looking_often_decides_wrongly_no_more_than_the_interval_may(make_cells, perfect: Validation) -> None:
-    """At exactly the threshold any decision is wrong, and the printed interval misses it; many looks must not add up."""
+    """At exactly the threshold any decision is wrong, and the interval misses it; many looks must not add up."""
     cells = make_cells(neutrophil=19 * 400, blast=400)
     rng = np.random.default_rng(7)
     n_trials, n_wrong = 400, 0

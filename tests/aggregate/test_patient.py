@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smearscan.aggregate import Validation, aggregate_patient
+from smearscan.records import FieldResult, SlideResult
 from smearscan.settings import AggregateSettings
 
 SETTINGS = AggregateSettings()
@@ -114,10 +115,38 @@ def test_a_failed_slide_is_named_and_forbids_clear(make_slide, make_failed, good
     assert any("slide b failed" in reason for reason in patient.reasons)
 
 
-def test_images_left_out_of_a_slide_are_named(make_slide, good: Validation) -> None:
-    slide = replace(make_slide(neutrophil=900), left_out=("f1.png is blank",))
+def _with_images(slide: SlideResult, n: int, n_lost: int, repeated: tuple[str, ...] = ()) -> SlideResult:
+    assert slide.size is not None and slide.scale is not None
+    fields = tuple(FieldResult(f"f{i}.png", f"f{i}.png", slide.size, slide.scale) for i in range(n - n_lost))
+    left_out = (*repeated, *(f"lost{i}.png is truncated" for i in range(n_lost)))
+    return replace(slide, fields=fields, left_out=left_out, source=replace(slide.source, repeated=repeated))
+
+
+def test_an_image_of_many_that_could_not_be_used_is_named_and_costs_no_verdict(make_slide, good: Validation) -> None:
+    patient = aggregate_patient("p", [_with_images(make_slide(neutrophil=900), 20, 1)], SETTINGS, good)
+    assert "slide a: 1 of its 20 images could not be used" in patient.reasons
+    assert patient.flag == "clear"
+
+
+def test_a_slide_that_lost_many_of_its_images_is_never_clear(make_slide, good: Validation) -> None:
+    patient = aggregate_patient("p", [_with_images(make_slide(neutrophil=900), 20, 3)], SETTINGS, good)
+    assert "slide a: 3 of its 20 images could not be used" in patient.reasons
+    assert patient.flag == "review"
+
+
+def test_an_image_that_was_counted_elsewhere_is_no_loss(make_slide, good: Validation) -> None:
+    slide = _with_images(make_slide(neutrophil=900), 4, 0, repeated=("b.png: the same image as a.png",))
     patient = aggregate_patient("p", [slide], SETTINGS, good)
-    assert "slide a: 1 of its images could not be used" in patient.reasons
+    assert patient.flag == "clear"
+    assert not any("could not be used" in reason for reason in patient.reasons)
+
+
+def test_without_a_validation_no_absolute_count_is_made_and_no_limit_of_blank_is_told(make_slide) -> None:
+    for counts in ({"neutrophil": 980, "blast": 20}, {"neutrophil": 1000}):
+        patient = aggregate_patient("p", [make_slide(wbc=10.0, **counts)], SETTINGS, None)
+        assert patient.absolute_blasts_10e9_per_l is None
+        assert patient.flag == "review"
+        assert not any("100.0%" in reason for reason in patient.reasons)
 
 
 def test_slides_that_disagree_are_said_to(make_slide, good: Validation) -> None:

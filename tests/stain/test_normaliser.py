@@ -167,7 +167,11 @@ def test_none_changes_nothing_and_flags_nothing() -> None:
     normaliser = fit_normaliser("none", draw(), WHITE)
     assert normaliser.is_identity
     assert normaliser.flags == ()
-    assert normaliser.distance > 0
+    assert normaliser.distance is not None and normaliser.distance > 0
+
+
+def test_a_stain_that_cannot_be_described_is_at_no_distance_not_at_the_references() -> None:
+    assert fit_normaliser("reinhard", np.full((5000, 3), 180, np.uint8), WHITE).distance is None
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from smearscan.stages.job import read_source
 from smearscan.stages.submission import new_run
 from smearscan.store.submit import NewRun
 from smearscan.submission import gather
+from smearscan.survey import survey_slide
+from smearscan.synth import write_smear
 
 
 def _submitted(folder: Path, patient: str | None = "P") -> NewRun:
@@ -126,5 +129,48 @@ def test_what_cannot_be_read_is_left_to_its_turn(tmp_path: Path) -> None:
     _write(tmp_path, a=b"one scan", b=b"one scan")
     sources = gather([tmp_path], patient="P").sources
     (tmp_path / "b.tif").unlink()
-    stamp = [[source.path, 8, 1] for source in sources]
-    assert find_copies([(source, [one]) for source, one in zip(sources, stamp, strict=True)]) == Copies({}, {})
+    assert find_copies(sources) == Copies()
+
+
+def _rows(folder: Path, *rows: str) -> NewRun:
+    (folder / "w.csv").write_text("path,patient_id\n" + "".join(f"{row}\n" for row in rows), "utf-8")
+    return new_run(gather([], folder / "w.csv"), Settings(), "test")
+
+
+def test_a_field_copied_within_its_folder_is_counted_once_and_told(tmp_path: Path) -> None:
+    (tmp_path / "F").mkdir()
+    _write(tmp_path / "F", a=b"one", b=b"two", c=b"one")
+    (slide,) = _rows(tmp_path, "F,P").slides
+    assert not slide.reason
+    assert [Path(path).name for path in slide.source["paths"]] == ["a.tif", "b.tif"]
+    (told,) = read_source(slide.source).repeated
+    assert told == f"{tmp_path}/F/c.tif: the same image as {tmp_path}/F/a.tif, counted once"
+    assert slide.stamp is not None and len(slide.stamp) == 2
+
+
+def test_a_field_handed_in_with_its_folder_and_by_itself_is_counted_once(tmp_path: Path) -> None:
+    (tmp_path / "F").mkdir()
+    _write(tmp_path / "F", a=b"one", b=b"two")
+    folder_first = _rows(tmp_path, "F,P", "F/a.tif,P").slides
+    assert [(Path(s.path).name, bool(s.reason)) for s in folder_first] == [("F", False), ("a.tif", True)]
+    folder_last = _rows(tmp_path, "F/a.tif,P", "F,P").slides
+    assert not any(slide.reason for slide in folder_last)
+    assert [len(slide.source["paths"]) for slide in folder_last] == [1, 1]
+
+
+def test_a_field_of_two_patients_is_told_to_both(tmp_path: Path) -> None:
+    (tmp_path / "F").mkdir()
+    _write(tmp_path / "F", a=b"one", b=b"two")
+    new = _rows(tmp_path, "F,P", "F/b.tif,Q")
+    assert not any(slide.reason for slide in new.slides)
+    assert {patient: bool(told) for patient, told in _mix_ups(new).items()} == {"P": True, "Q": True}
+
+
+def test_an_image_left_out_as_a_copy_is_named_by_the_survey(tmp_path: Path) -> None:
+    (tmp_path / "F").mkdir()
+    write_smear(tmp_path / "F" / "a.tif", 700, 500, 1, mpp=0.3)
+    shutil.copy(tmp_path / "F" / "a.tif", tmp_path / "F" / "b.tif")
+    (slide,) = _rows(tmp_path, "F,P").slides
+    found = survey_slide(read_source(slide.source), Settings())
+    assert [plan.name for plan in found.fields] == ["a.tif"]
+    assert [reason for reason in found.left_out if "b.tif: the same image as" in reason]
