@@ -28,6 +28,7 @@ from smearscan.train.cells import CellTable, load_cells, measure_row
 from smearscan.train.measure_scores import auroc
 from smearscan.train.type_figures import cells_at, type_chances
 from smearscan.train.windows import FINE_UM, WINDOW_PX, WINDOW_UM, outline
+from smearscan.verdict import name_type
 
 #: So many cells of a group, of the malignant one twice as many.
 _MOST = 200
@@ -130,7 +131,6 @@ def main() -> None:
     rows, names = np.concatenate([*groups.values()]), np.repeat([*groups], [len(of) for of in groups.values()])
     types, members = ([load_package(name) for name in of] for of in (settings.cell_type, settings.blast))
     card = types[0].card
-    classes = np.array(card.classes)
     is_blast = names == "malignant"
     told = {name: f"{name} ({len(of)})" for name, of in groups.items()}
     print(f"{'':18}", *told.values(), "AUROC: benign, others", sep="  ")
@@ -138,8 +138,8 @@ def main() -> None:
         seen = changed(table, rows, change)
         every = np.arange(len(rows))
         chances = type_chances(types, seen, every, settings.cell_type_weights or None)
-        is_sure = chances.max(1) >= card.thresholds["unidentified"]
-        may_be = is_one_of(classes[chances.argmax(1)], MONONUCLEAR | LOOK_LIKE_BLASTS) | ~is_sure
+        kinds = np.array([name_type(row, card.classes, card.thresholds["unidentified"])[0].value for row in chances])
+        may_be = is_one_of(kinds, MONONUCLEAR | LOOK_LIKE_BLASTS)
         blast = ensemble_probability(members, settings, seen, every)
         called = may_be & (blast >= members[0].card.thresholds["blast"])
         columns = [f"{called[names == name].mean():.2f}".rjust(len(told[name])) for name in groups]

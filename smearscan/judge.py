@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,8 +13,9 @@ import numpy as np
 from smearscan.classes import CellClass, blast_column
 from smearscan.cut_cells import distinct_inputs, network_pictures, picture_key
 from smearscan.errors import SettingsError
-from smearscan.models import Package, infer, load_package
+from smearscan.models import Package, infer, load_card, load_package
 from smearscan.models.blast_pool import BlastPool
+from smearscan.models.cards import Card
 from smearscan.models.ensemble import disagreement, weighted_sum
 from smearscan.models.explain import Attention, attention, fine_cam, has_attention
 from smearscan.models.size_evidence import SizeEvidence
@@ -161,6 +164,25 @@ def _must_say(package: Package, threshold: str) -> None:
             f"the card of {package.name!r} does not say from which probability a cell is called {threshold}",
             f"write {threshold} = 0.5, or what was measured, under [thresholds]",
         )
+
+
+def measured_digest(settings: ClassifySettings, cards: Sequence[Card] | None = None) -> str:
+    """Sixteen hexadecimal digits of all that decides which cells are called blasts, and so how often wrongly.
+
+    Parameters
+    ----------
+    settings
+        Members and how they are put together.
+    cards
+        Of the members, the differential's first; None: those that are installed.
+    """
+    if cards is None:
+        cards = [load_card(name) for name in (*settings.cell_type, *settings.blast)]
+    # Neither decides what a cell is called.
+    knobs = settings.model_dump(mode="json", exclude={"chunk_cells", "min_cell_focus"})
+    told = {"summary", "validation", "training", "data", "figures", "not_for", "licence"}
+    parts = [knobs, load_card("cellmask").sha256, [card.model_dump(mode="json", exclude=told) for card in cards]]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=2)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smearscan.classes import LOOK_LIKE_BLASTS, MONONUCLEAR, CellClass
+from smearscan.classes import LOOK_LIKE_BLASTS, MONONUCLEAR, NOT_COUNTED, CellClass
 
 #: Its type's probability where nothing was looked at: no network was sure of anything.
 _NOT_LOOKED_AT = 0.0
+_HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,26 @@ def decide(
     blast_from
         From this probability such a cell is a blast.
     """
-    best = int(np.argmax(types))
-    cell_class, probability = CellClass(classes[best]), float(types[best])
-    if probability < least_sure:
-        cell_class = CellClass.UNIDENTIFIED
+    cell_class, probability = name_type(types, classes, least_sure)
     if cell_class in MONONUCLEAR | LOOK_LIKE_BLASTS and blast >= blast_from:
         return Verdict(CellClass.BLAST, blast, blast, spread)
     return Verdict(cell_class, probability, blast, spread)
+
+
+def name_type(types: np.ndarray, classes: Sequence[str], least_sure: float) -> tuple[CellClass, float]:
+    """The type of a cell and its probability.
+
+    Where no class is likely enough, but it is likelier than not that the thing is no leukocyte, it is the likeliest of
+    those that are none: an *unidentified* one would be counted, and might be called a blast.
+    """
+    best = int(np.argmax(types))
+    if types[best] >= least_sure:
+        return CellClass(classes[best]), float(types[best])
+    others = [i for i, name in enumerate(classes) if name in NOT_COUNTED]
+    if float(types[others].sum()) <= _HALF:
+        return CellClass.UNIDENTIFIED, float(types[best])
+    likeliest = max(others, key=lambda i: float(types[i]))
+    return CellClass(classes[likeliest]), float(types[likeliest])
 
 
 def not_outlined(blast: float, spread: float) -> Verdict:

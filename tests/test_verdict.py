@@ -52,6 +52,15 @@ def test_a_cell_whose_type_is_unsure_is_unidentified_or_blast(blast: float) -> N
     assert judged(CellClass.NEUTROPHIL, 0.3, blast) is expected
 
 
+def test_what_is_most_likely_no_leukocyte_is_none_although_its_kind_is_unsure() -> None:
+    """Not unidentified: that would be counted, and could be called a blast."""
+    types = np.zeros(len(CLASSES))
+    for cell_class, sure in (("artefact", 0.40), ("platelet", 0.35), ("smudge", 0.20), ("lymphocyte", 0.05)):
+        types[CLASSES.index(cell_class)] = sure
+    found = decide(types, CLASSES, 0.99, 0.0, 0.45, 0.65)
+    assert (found.cell_class, found.class_probability) == (CellClass.ARTEFACT, pytest.approx(0.40))
+
+
 def test_what_looks_like_a_blast_stays_outside_the_stratum_unless_called() -> None:
     """The classes are no mononuclear ones: a smear of basophils does not widen the stratum that is judged."""
     assert not LOOK_LIKE_BLASTS & MONONUCLEAR

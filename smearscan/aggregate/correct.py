@@ -203,7 +203,7 @@ def root_or_end(function: Callable[[float], float], start: float, end: float) ->
 
 def _why_impossible(validation: Validation | None) -> str:
     if validation is None or not validation.groups:
-        return "the classifier's errors were not measured"
+        return (validation and validation.why_none) or "the classifier's errors were not measured"
     if not validation.called_of_blasts:
         return "the validation holds no blasts, so the sensitivity is unknown"
     if not validation.called_of_others:

@@ -102,7 +102,8 @@ def _left_out(slides: Sequence[SlideResult], settings: AggregateSettings) -> tup
 
     Copies are no loss: what is on them was counted.
     """
-    many, some = [], []
+    many: list[str] = []
+    some: list[str] = []
     for slide in slides:
         n_lost = len(slide.left_out) - len(slide.source.repeated)
         if slide.status == "done" and n_lost > 0:

@@ -11,17 +11,18 @@ how many blasts and others there were and how many of each were called blast::
     n_others = 0                # mononuclear leukocytes that are not
     n_called_of_others = 0
     n_suspect_of_others = 0     # of these, how many reached the card's `thresholds.suspect`; may be left out
+
+A laboratory that has measured on its own smears lists the same under `[[aggregate.validation]]` of its preset.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from smearscan.errors import SettingsError
+from smearscan.settings import ValidatedGroup
 
 _KEYS = ("n_blasts", "n_called_of_blasts", "n_others", "n_called_of_others")
 
@@ -58,47 +59,44 @@ class Validation:
 
     `is_local` says that the laboratory measured them on its own smears: only then are the
     corrected fraction and its interval transferable to them. `suspect_from` is the probability of blast from
-    which a cell was counted as suspect, None where that was not done.
+    which a cell was counted as suspect, None where that was not done. `why_none` says why there is no group, where it
+    is not that nobody measured.
     """
 
     groups: tuple[ValidationGroup, ...] = ()
     is_local: bool = False
     suspect_from: float | None = None
+    why_none: str = ""
 
     @classmethod
-    def from_card(cls, card: Mapping[str, Any], is_local: bool = False) -> Validation:
+    def from_card(cls, card: Mapping[str, Any], of: str = "") -> Validation:
         """Read the table `[[validation.groups]]` of a model card.
 
-        A card without it gives an empty validation: every corrected interval is then 0 to 1, and says why.
+        A card without it gives an empty validation: every corrected interval is then 0 to 1, and says why. So does one
+        that was measured with other packages or settings than those that call the cells now.
+
+        Parameters
+        ----------
+        card
+            A model card as a table.
+        of
+            Digest of what calls the cells now (`smearscan.judge.measured_digest`); without it nothing is compared.
 
         Raises
         ------
         SettingsError
             If a key is missing, or a count is impossible.
         """
-        rows = card.get("validation", {}).get("groups", ())
-        groups = tuple(_group(row, number) for number, row in enumerate(rows, 1))
-        return cls(groups, is_local, card.get("thresholds", {}).get("suspect"))
+        table = card.get("validation", {})
+        groups = tuple(_group(row, number) for number, row in enumerate(table.get("groups", ()), 1))
+        if of and table.get("of") and table["of"] != of:
+            return cls(why_none="the classifier's errors were measured with other packages or settings than these")
+        return cls(groups, suspect_from=card.get("thresholds", {}).get("suspect"))
 
     @classmethod
-    def from_file(cls, path: Path) -> Validation:
-        """Read a laboratory's own validation file: TOML with `[[validation.groups]]`.
-
-        Raises
-        ------
-        SettingsError
-            If the file cannot be read as such, or holds no group.
-        """
-        try:
-            table = tomllib.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
-            raise SettingsError(f"there is no validation file {path}", "give the path of a TOML file") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path} is not TOML: {error}", "mend the line it names") from error
-        validation = cls.from_card(table, is_local=True)
-        if not validation.groups:
-            raise SettingsError(f"{path} holds no [[validation.groups]]", "list the counts of each group measured")
-        return validation
+    def from_settings(cls, counted: Sequence[ValidatedGroup], suspect_from: float | None = None) -> Validation:
+        """What a laboratory counted on its own smears, suspect cells by the line of the card."""
+        return cls(tuple(ValidationGroup(**group.model_dump()) for group in counted), True, suspect_from)
 
     @property
     def called_of_blasts(self) -> tuple[tuple[int, int], ...]:

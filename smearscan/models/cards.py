@@ -89,6 +89,7 @@ class ValidationCard(_Part):
 
     groups: tuple[GroupCard, ...] = ()
     note: str = ""
+    of: str = Field("", description="digest of packages and settings that were measured; others have other errors")
 
 
 class WeightsCard(_Part):

@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from smearscan.aggregate import Validation, aggregate_patient
+from smearscan.judge import measured_digest
 from smearscan.models import load_card
 from smearscan.pictures import PictureJob, take_pictures
 from smearscan.records import PatientResult
 from smearscan.report.content import ReportImages
 from smearscan.report.html import render_report
+from smearscan.settings import Settings
 from smearscan.stages import encode, keys
 from smearscan.stages.export import describe_run, write_run
 from smearscan.stages.job import Job, NewChunk, Product
@@ -23,7 +25,7 @@ from smearscan.timing import add_seconds
 def aggregate(job: Job) -> Product:
     """The patient's number from its slides' records."""
     slides, names = patient_slides(job.state, job.claim.patient_row)
-    validation = Validation.from_card(load_card(job.settings.classify.blast[0]).model_dump())
+    validation = _validation(job.settings)
     key = keys.aggregate_key(job.patient_id, names, job.settings, validation)
 
     def work() -> bytes:
@@ -31,6 +33,14 @@ def aggregate(job: Job) -> Product:
 
     _, is_reused = job.make(key, work)
     return Product(key, [NewChunk("report", {"aggregate": key})], is_reused=is_reused)
+
+
+def _validation(settings: Settings) -> Validation:
+    """The classifier's errors: as the laboratory counted them, or as the card of the ensemble's first member says."""
+    card = load_card(settings.classify.blast[0]).model_dump()
+    if settings.aggregate.validation:
+        return Validation.from_settings(settings.aggregate.validation, card.get("thresholds", {}).get("suspect"))
+    return Validation.from_card(card, measured_digest(settings.classify))
 
 
 def report(job: Job) -> Product:

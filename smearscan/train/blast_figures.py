@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from smearscan.classes import LOOK_LIKE_BLASTS, MONONUCLEAR, CellClass
-from smearscan.judge import make_pool
+from smearscan.judge import make_pool, measured_digest
 from smearscan.models.calibrate import fit_temperature
 from smearscan.models.cards import GroupCard, ModelCard, ValidationCard
 from smearscan.models.infer import infer, logits
-from smearscan.models.packages import Package, load_package, save_package
+from smearscan.models.packages import Package, load_package, save_card, save_package
 from smearscan.settings import ClassifySettings
 from smearscan.train.blast_cells import held_back
 from smearscan.train.cells import SOURCES, CellTable, is_smudge
 from smearscan.train.measure_scores import auroc, auroc_interval
 from smearscan.train.run_time import run_time_pictures
 from smearscan.train.type_figures import type_chances
+from smearscan.verdict import name_type
 
 #: Share of benign mononuclear gap cells that may be called blast. At 0.04 hardly a cell of another laboratory reached
 #: the threshold. At 0.10 and 0.15 the drawn sample *cleo*, a tenth of it blasts, was called clear; 0.20 was set after
@@ -62,14 +63,22 @@ def finish_ensemble(table: CellTable, settings: ClassifySettings, folder: Path |
         "validation": ValidationCard(groups=groups, note=note),
         "figures": figures,
     }
+    written: list[tuple[Path, ModelCard]] = []
     for i, package in enumerate(packages):
         training = package.card.training | {"ensemble": _ensemble_told(settings)}
         card = package.card.model_copy(
             update={"training": training} | (update if i == 0 else {"thresholds": {"blast": threshold}})
         )
-        _, written = save_package(package.model, card, folder=folder)
+        place, card = save_package(package.model, card, folder=folder)
+        written.append((place, card))
+    # The counts hold for these networks put together like this, and for no others.
+    cell_types = [load_package(name).card for name in settings.cell_type]
+    of = measured_digest(settings, [*cell_types, *(card for _, card in written)])
+    place, lead = written[0]
+    measured = lead.validation.model_copy(update={"of": of})
+    lead = save_card(place, lead.model_copy(update={"validation": measured}))
     print(*(f"{k} = {v}" for k, v in figures.items()), sep="\n")
-    return written
+    return lead
 
 
 def _where(name: str, folder: Path | None) -> str:
@@ -98,14 +107,13 @@ def named_types(table: CellTable, settings: ClassifySettings) -> np.ndarray:
     """
     packages = [load_package(name) for name in settings.cell_type]
     card = packages[0].card
-    classes = np.array([*card.classes, CellClass.UNIDENTIFIED.value])
-    out = np.full(len(table.sources), "", classes.dtype)
+    longest = max(len(cell_class) for cell_class in CellClass)
+    out = np.full(len(table.sources), "", f"<U{longest}")
     measured = np.flatnonzero((table.blocks == -1) | held_back(table))
     for first in range(0, len(measured), 2048):
         rows = measured[first : first + 2048]
         chances = type_chances(packages, table, rows, settings.cell_type_weights or None)
-        is_sure = chances.max(1) >= card.thresholds["unidentified"]
-        out[rows] = classes[np.where(is_sure, chances.argmax(1), len(classes) - 1)]
+        out[rows] = [name_type(row, card.classes, card.thresholds["unidentified"])[0].value for row in chances]
     out[is_smudge(table)] = CellClass.SMUDGE.value
     return out
 
