@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,8 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from click.testing import CliRunner
 from finished_run import Run
 from PIL import Image
+
+from smearscan.cli.main import cli
 
 Screen = Callable[..., Run]
 
@@ -107,6 +112,26 @@ def test_a_hostile_name_is_only_a_name(screen: Screen, field_png: Path, tmp_path
         return
     assert run.code == 0, run.said
     assert [row["path"] for row in run.rows("slides.csv")] == [str(tmp_path / "in" / name)]
+
+
+def test_a_name_that_is_no_utf8_has_its_cells_for_qupath_and_so_has_the_next(
+    screen: Screen, field_png: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    shutil.copy(field_png, os.fsdecode(os.fsencode(tmp_path / "in") + b"/bad\xff.png"))
+    shutil.copy(field_png, tmp_path / "in" / "good.png")
+    run = screen(tmp_path / "in", "--mpp", "0.2", "--geojson")
+    assert run.code == 0, run.said
+    again = tmp_path / "again"
+    command = ["export", "last", "--state", str(tmp_path / "out.state"), "--out", str(again), "--geojson"]
+    assert CliRunner().invoke(cli, command, catch_exceptions=False).exit_code == 0
+    cells = {f"{row['slide_id']} cell {row['cell_id']}" for row in run.rows("cells.csv")}
+    pages = set((run.out / "report").glob("*.html")) - {run.out / "report" / "index.html"}
+    for folder in (run.out, again):
+        files = sorted((folder / "geojson").iterdir())
+        assert [file.stem for file in files] == sorted(page.stem for page in pages)
+        features = [feature for file in files for feature in json.loads(file.read_text("utf-8"))["features"]]
+        assert {feature["properties"]["name"] for feature in features} == cells
 
 
 def test_a_patient_named_like_a_path_stays_in_the_output_folder(
