@@ -134,6 +134,21 @@ def test_a_name_that_is_no_utf8_has_its_cells_for_qupath_and_so_has_the_next(
         assert {feature["properties"]["name"] for feature in features} == cells
 
 
+@pytest.mark.timeout(120)
+def test_pipes_to_which_nobody_writes_fail_by_name_and_the_slide_beside_them_is_done(
+    screen: Screen, field_png: Path, tmp_path: Path
+) -> None:
+    pipes = [tmp_path / name for name in ("a.png", "b.png")]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    run = screen(*pipes, field_png, "--mpp", "0.2")
+    assert run.code == 1, run.said
+    rows = {row["slide_id"]: row for row in run.rows("slides.csv")}
+    assert rows["field"]["status"] == "done"
+    for pipe in pipes:
+        assert f"{pipe} is no file but a pipe" in rows[pipe.stem]["reason"]
+
+
 def test_a_patient_named_like_a_path_stays_in_the_output_folder(
     screen: Screen, field_png: Path, tmp_path: Path
 ) -> None:

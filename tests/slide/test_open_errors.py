@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 from smearscan.errors import SlideError, UnreadableSlideError, UnsupportedImageError
 from smearscan.geometry import Box
 from smearscan.slide import open_slide
+from smearscan.slide.content import stamp_files
 
 
 def read_all(path: Path) -> np.ndarray:
@@ -75,6 +77,15 @@ def test_no_file_an_empty_file_and_a_folder_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty.tif").touch()
     refused(tmp_path / "empty.tif", UnreadableSlideError, "is empty")
     refused(tmp_path, UnreadableSlideError, "is a folder")
+
+
+def test_a_pipe_and_a_device_are_named_and_never_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "f.png"
+    os.mkfifo(path)
+    for endless in (path, Path("/dev/zero")):
+        refused(endless, UnreadableSlideError, "is no file but a pipe")
+        with pytest.raises(UnreadableSlideError, match=str(endless)):
+            stamp_files([str(endless)])
 
 
 @pytest.mark.parametrize("suffix", ["tif", "png"])
