@@ -12,7 +12,7 @@ from sqlalchemy import select
 from smearscan.models import load_card
 from smearscan.provenance import package_names, settings_digest, versions
 from smearscan.records import PatientResult, SlideResult
-from smearscan.report.atomic import make_folder, remove_parts, write_bytes
+from smearscan.report.atomic import make_folder, remove_parts, spare_inputs, write_bytes
 from smearscan.report.content import RunInfo
 from smearscan.report.html import write_index
 from smearscan.report.names import report_names
@@ -30,6 +30,9 @@ from smearscan.timing import add_seconds
 #: Seconds after which a file that is half written has no writer any more.
 _ABANDONED_S = 86_400.0
 
+#: What `write_run` writes besides the patients' pages.
+_FILES = ("patients.csv", "slides.csv", "cells.csv", "cells.parquet", "run.json", "report/index.html")
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -45,6 +48,17 @@ class Written:
         """Slides that failed or lost a field, and patients without a page."""
         failed = sum(slide.status == "failed" or slide.is_partial for slide in self.slides)
         return failed + len(self.patients) - len(self.reports)
+
+
+def expect_folder(out: Path, inputs: Iterable[Path | None]) -> None:
+    """Find out before the work whether the files of a run would take the place of what is read for it.
+
+    Raises
+    ------
+    OutputError
+        If one of them is an input: a worksheet that is called `patients.csv` and lies in `out`.
+    """
+    spare_inputs([out / name for name in _FILES], [path for path in inputs if path is not None])
 
 
 def write_run(state: State, run_id: int, out: Path) -> Written:

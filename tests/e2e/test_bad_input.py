@@ -190,6 +190,53 @@ def test_an_output_that_is_a_file_is_said_before_the_work(screen: Screen, field_
     assert "taken" in run.said
 
 
+@pytest.mark.parametrize("command", ["detect", "classify"])
+def test_an_output_that_is_an_input_is_refused_before_it_is_written_over(
+    field_png: Path, tmp_path: Path, command: str
+) -> None:
+    picture, preset = tmp_path / "in" / "b.png", tmp_path / "mine.toml"
+    picture.parent.mkdir()
+    shutil.copy(field_png, picture)
+    preset.write_text("[report]\nmax_gallery_cells = 3\n", "utf-8")
+    (tmp_path / "link.csv").symlink_to(picture)
+    before = picture.read_bytes(), preset.read_text("utf-8")
+    for given, out in (
+        (picture, picture),
+        (picture.parent, picture.parent / ".." / "in" / "b.png"),
+        (picture, tmp_path / "link.csv"),
+        (picture, preset),
+    ):
+        done = CliRunner().invoke(cli, [command, str(given), "--preset", str(preset), "--out", str(out)])
+        assert done.exit_code == 2 and done.output.endswith("name another place for --out\n"), done.output
+        assert str(out) in done.output and "is an input" in done.output
+    assert (picture.read_bytes(), preset.read_text("utf-8")) == before
+
+
+@pytest.mark.parametrize("name", ["patients.csv", "slides.csv", "cells.csv", "run.json"])
+def test_a_worksheet_whose_place_a_table_would_take_is_refused(
+    screen: Screen, field_png: Path, tmp_path: Path, name: str
+) -> None:
+    worksheet, text = tmp_path / "out" / name, f"path,patient_id,mpp\n{field_png},P1,0.2\n"
+    worksheet.parent.mkdir()
+    worksheet.write_text(text, "utf-8")
+    run = screen("--worksheet", worksheet)
+    assert run.code == 2 and f"{worksheet} is an input and would be written over. name another place" in run.said
+    given = ["submit", "--worksheet", str(worksheet), "--out", str(run.out), "--state", str(tmp_path / "queue")]
+    done = CliRunner().invoke(cli, given)
+    assert done.exit_code == 2 and f"{worksheet} is an input" in done.output
+    assert worksheet.read_text("utf-8") == text and list(run.out.iterdir()) == [worksheet]
+
+
+def test_a_worksheet_that_lies_beside_the_tables_is_read_and_stays(
+    screen: Screen, field_png: Path, tmp_path: Path
+) -> None:
+    worksheet, text = tmp_path / "out" / "worksheet.csv", f"path,patient_id,mpp\n{field_png},P1,0.2\n"
+    worksheet.parent.mkdir()
+    worksheet.write_text(text, "utf-8")
+    assert screen("--worksheet", worksheet).code == 0
+    assert worksheet.read_text("utf-8") == text
+
+
 def test_a_file_that_cannot_be_finished_is_said_and_no_half_of_it_stays(field_png: Path, tmp_path: Path) -> None:
     out = tmp_path / "boxes.csv"
     code = (

@@ -34,7 +34,7 @@ def command(
     """Put smears on the queue: INPUTS are files, or folders of files, as for `smearscan screen`."""
     from smearscan.lending import lend_scales
     from smearscan.settings import load_settings
-    from smearscan.stages.export import write_run
+    from smearscan.stages.export import expect_folder, write_run
     from smearscan.stages.job import read_source
     from smearscan.stages.progress import run_progress
     from smearscan.stages.submission import new_run
@@ -50,6 +50,8 @@ def command(
         raise click.UsageError("name smears to screen, or a --worksheet that does")
     if worksheet is not None and patient is not None:
         raise click.UsageError("--patient and --worksheet both name patients: use one")
+    if out is not None:
+        expect_folder(out, [worksheet, *inputs])
     where = location(state)
     opened = open_state(where, patience_s=10.0)
     submission = gather([path.absolute() for path in inputs], worksheet and worksheet.absolute(), patient, mpp)
