@@ -153,6 +153,26 @@ def test_a_palette_is_looked_up(suffix: str, tmp_path: Path) -> None:
     assert np.abs(read_all(path).astype(int) - (200, 100, 150)).max() <= 1
 
 
+@pytest.mark.parametrize("shift", [0, 8])
+def test_a_palette_of_eight_bit_values_in_its_sixteen_bits_is_looked_up_too(shift: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    indices = np.tile(np.arange(256, dtype=np.uint8), (40, 1))
+    colours = np.stack([np.arange(256), np.arange(256) // 2, np.full(256, 150)]).astype(np.uint16)
+    tifffile.imwrite(path, indices, photometric="palette", colormap=colours << shift)
+    np.testing.assert_array_equal(read_all(path), colours.astype(np.uint8).T[indices])
+
+
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+def test_a_fourth_sample_that_is_not_called_opacity_is_left_out(planes: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    image = np.zeros((40, 40, 4), np.uint8)
+    image[..., :3] = (200, 100, 150)
+    stored = image if planes == "contig" else np.ascontiguousarray(np.moveaxis(image, -1, 0))
+    for kind, seen in (("unspecified", (200, 100, 150)), ("unassalpha", (255, 255, 255))):
+        tifffile.imwrite(path, stored, photometric="rgb", planarconfig=planes, extrasamples=[kind])
+        assert {tuple(pixel) for pixel in read_all(path).reshape(-1, 3).tolist()} == {seen}
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
 def test_a_camera_held_askew_gives_an_upright_field(
