@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -212,6 +213,20 @@ class TiffPage:
         if samples.shape[2] == 4 and key.extrasamples and key.extrasamples[0] in _OPACITY:
             return on_white(samples[..., :3], samples[..., 3], is_premultiplied=key.extrasamples[0] == 1)
         return samples[..., :3]
+
+
+def segments(page: TiffPage, box: Box) -> Iterator[tuple[int, int]]:
+    """Row and column of all segments that a box of pixels touches."""
+    width, height = page.segment
+    for row in range(box.y // height, -(-box.bottom // height)):
+        for column in range(box.x // width, -(-box.right // width)):
+            yield row, column
+
+
+def slices(part: Box, whole: Box) -> tuple[slice, slice]:
+    """Where a part lies in the array of a whole."""
+    y, x = part.y - whole.y, part.x - whole.x
+    return slice(y, y + part.height), slice(x, x + part.width)
 
 
 def measure_bits(page: TiffPage, n_samples: int = 16) -> int:
