@@ -20,6 +20,7 @@ from smearscan.crops.readymade import Framed, ReadyMade, frame_picture, outline_
 from smearscan.errors import SlideError, UnsupportedImageError
 from smearscan.geometry import Box
 from smearscan.judge import load_judge
+from smearscan.regions.field import check_colour
 from smearscan.settings import ScaleSettings, Settings
 from smearscan.slide import open_slide
 from smearscan.verdict import Verdict
@@ -87,10 +88,13 @@ def classify_pictures(
 
 
 def read_picture(path: Path, common: Mapping[Path, CommonScale]) -> Picture | SlideError:
-    """A file's picture with the scale that it shares, or why it cannot be read."""
+    """A file's picture with the scale that it shares, or why it cannot be read or judged: it is damaged, or grey."""
     try:
         with open_slide(path) as image:
-            return Picture(image.read(Box(0, 0, *image.info.size)), str(path), common.get(path))
+            rgb = image.read(Box(0, 0, *image.info.size))
+        # As of a field: networks that know colours alone would make something of it, but not what it is.
+        check_colour(str(path), int((rgb.max(axis=2) - rgb.min(axis=2)).max()))
+        return Picture(rgb, str(path), common.get(path))
     except SlideError as error:
         return error
 

@@ -166,6 +166,11 @@ def list_presets() -> list[str]:
     return sorted(p.stem for p in (configs_folder() / "presets").glob("*.toml"))
 
 
+def preset_path(preset: str) -> Path:
+    """The file of a preset that is given by name or by path."""
+    return Path(preset) if preset.endswith(".toml") else configs_folder() / "presets" / f"{preset}.toml"
+
+
 def load_settings(preset: str = "default") -> Settings:
     """Read a preset by name, or a TOML file by path.
 
@@ -174,7 +179,7 @@ def load_settings(preset: str = "default") -> Settings:
     SettingsError
         If there is no such preset, a key is unknown or a value is out of range.
     """
-    path = Path(preset) if preset.endswith(".toml") else configs_folder() / "presets" / f"{preset}.toml"
+    path = preset_path(preset)
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:

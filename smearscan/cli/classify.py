@@ -25,13 +25,14 @@ def command(crops: tuple[Path, ...], out: Path, mpp: float | None, cell_um: floa
     """Judge images of single cells, on black or with background; CROPS are images, or folders of images."""
     from smearscan.cli.table import expect_place, write_rows
     from smearscan.ready_made import CropVerdict, classify_pictures
-    from smearscan.settings import load_settings
+    from smearscan.settings import load_settings, preset_path
     from smearscan.submission import list_inputs
 
     if mpp is not None and cell_um is not None:
         raise click.UsageError("--mpp and --cell-um both give the scale: use one")
-    expect_place(out)
-    settings, paths, rows = load_settings(preset), list_inputs(crops), []
+    paths = list_inputs(crops)
+    expect_place(out, [*paths, preset_path(preset)])
+    settings, rows = load_settings(preset), []
     with Progress("classifying") as progress:
         for row in classify_pictures(paths, settings, mpp, cell_um):
             rows.append(row)

@@ -24,12 +24,13 @@ def command(inputs: tuple[Path, ...], out: Path, mpp: float | None, detector: st
     """Find leukocytes: INPUTS are files, or folders of files; boxes are in pixels of level 0."""
     from smearscan.cli.table import expect_place, write_rows
     from smearscan.errors import SlideError
-    from smearscan.settings import load_settings
+    from smearscan.settings import load_settings, preset_path
     from smearscan.spotting import Spot, agreed_scales, spot_leukocytes
     from smearscan.submission import list_inputs
 
-    expect_place(out)
-    settings, paths, rows, n_failed = load_settings(preset), list_inputs(inputs), [], 0
+    paths = list_inputs(inputs)
+    expect_place(out, [*paths, preset_path(preset)])
+    settings, rows, n_failed = load_settings(preset), [], 0
     if detector is not None:
         settings = settings.model_copy(update={"detect": settings.detect.model_copy(update={"detector": detector})})
     with Progress("detecting") as progress:

@@ -44,11 +44,6 @@ def list_all() -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Show the card of a trained package: on what it was trained, how well it does, what it is not for."""
-    from smearscan.errors import WeightsError
-    from smearscan.resources import configs_folder
+    from smearscan.models.packages import shipped_card
 
-    path = configs_folder() / "cards" / f"{name}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(card.stem for card in path.parent.glob("*.toml")))
-        raise WeightsError(f"there is no package {name!r}", f"choose one of {known}")
-    click.echo(path.read_text("utf-8"))
+    click.echo(shipped_card(name).read_text("utf-8"))

@@ -38,12 +38,14 @@ def command(
     """
     from smearscan.screening import screen
     from smearscan.settings import load_settings
+    from smearscan.stages.export import expect_folder
     from smearscan.submission import gather
 
     if not inputs and worksheet is None:
         raise click.UsageError("name smears to screen, or a --worksheet that does")
     if worksheet is not None and patient is not None:
         raise click.UsageError("--patient and --worksheet both name patients: use one")
+    expect_folder(out, [worksheet, *inputs])
     settings = load_settings(preset)
     submission = gather(inputs, worksheet, patient, mpp)
     with Progress("screening") as progress:
@@ -66,4 +68,6 @@ def _say(result: Written) -> None:
         shown = "not enough to say" if patient.flag == "insufficient" else f"corrected blast fraction {fraction}"
         n = patient.differential.n_leukocytes
         click.echo(f"{patient.patient_id:<{width}}  {patient.flag:<12}  {shown}, {n} leukocytes counted")
+    for remark in result.stale.remarks:
+        click.echo(remark, err=True)
     click.echo(f"report: {result.index}")

@@ -5,28 +5,29 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from smearscan.errors import OutputError
-from smearscan.report.atomic import make_folder, write_bytes
+from smearscan.report.atomic import make_folder, spare_inputs, write_bytes
 
 #: Decimals of what is no whole number: finer than anything measured here.
 _DECIMALS = 6
 
 
-def expect_place(path: Path) -> None:
-    """Find out before the work whether a table can be written.
+def expect_place(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """Find out before the work whether a table can be written, and would not take the place of what is read for it.
 
     Raises
     ------
     OutputError, TransientError
-        If its folder may not be written, or it is a folder itself.
+        If its folder may not be written, or it is a folder itself, or an input.
     """
     make_folder(path.parent)
     if path.is_dir():
         raise OutputError(f"{path} is a folder", "name a file for --out")
+    spare_inputs([path], inputs)
 
 
 def write_rows(path: Path, kind: type[Any], rows: Sequence[Any]) -> None:

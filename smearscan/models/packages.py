@@ -81,8 +81,23 @@ def weights_path(name: str) -> Path:
     return card.with_suffix(".safetensors") if name.endswith(".toml") else weights_folder() / f"{name}.safetensors"
 
 
+def shipped_card(name: str) -> Path:
+    """Where the card of shipped weights is; a name is never taken for a path.
+
+    Raises
+    ------
+    WeightsError
+        If there are no weights of that name.
+    """
+    path = configs_folder() / "cards" / f"{name}.toml"
+    if Path(name).name != name or not path.is_file():
+        known = ", ".join(sorted(card.stem for card in (configs_folder() / "cards").glob("*.toml")))
+        raise WeightsError(f"there is no package {name!r}", f"choose one of {known}")
+    return path
+
+
 def _card_path(name: str) -> Path:
-    return Path(name) if name.endswith(".toml") else configs_folder() / "cards" / f"{name}.toml"
+    return Path(name) if name.endswith(".toml") else shipped_card(name)
 
 
 def _read_state(path: Path, card: ModelCard) -> dict[str, torch.Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -71,6 +71,30 @@ def make_folder(path: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise _as_ours(path, error) from error
+
+
+def spare_inputs(places: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse places whose files are read too: they would be gone once the results are written.
+
+    Raises
+    ------
+    OutputError
+        If a place is an input, under whatever name.
+    """
+    taken = {file: place for place in places if (file := _file_of(place)) is not None}
+    for given in inputs if taken else ():
+        file = _file_of(given)
+        if file is not None and file in taken:
+            raise OutputError(f"{taken[file]} is an input and would be written over", "name another place for --out")
+
+
+def _file_of(path: Path) -> tuple[int, int] | None:
+    """What tells a file from every other one, whatever links to it; None for one that is not there."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # a name that no file can have
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _as_ours(path: Path, error: OSError) -> SmearscanError:

@@ -137,7 +137,7 @@ def build_content(patient: PatientResult, run: RunInfo, settings: Settings) -> C
         flag=patient.flag,
         words=FLAGS[patient.flag],
         is_headlined=patient.flag != "insufficient",
-        reasons=tuple(wording.sentence(r) for r in patient.reasons),
+        reasons=wording.listed(patient.reasons),
         n_leukocytes=patient.differential.n_leukocytes,
         n_blasts=patient.differential.n_blasts,
         denominator=patient.differential.denominator,

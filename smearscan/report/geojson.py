@@ -17,6 +17,7 @@ from typing import Any
 from smearscan.classes import CellClass
 from smearscan.records import SlideResult
 from smearscan.report.atomic import make_folder, write_bytes
+from smearscan.report.csv_text import utf8
 from smearscan.report.identity import NumberedCell, number_cells
 from smearscan.report.names import report_names
 
@@ -90,7 +91,8 @@ def _feature(numbered: NumberedCell) -> dict[str, Any]:
         "geometry": {"type": "Polygon", "coordinates": [ring]},
         "properties": {
             "objectType": "detection",
-            "name": f"{numbered.slide_id} cell {numbered.cell_id}",
+            # As in cells.csv: a lone surrogate of a file name is no text to who reads JSON strictly.
+            "name": utf8(f"{numbered.slide_id} cell {numbered.cell_id}").decode("utf-8"),
             "classification": {"name": cell.cell_class.title, "color": list(_COLOURS[cell.cell_class])},
             "measurements": {name: round(float(value), 6) for name, value in measures.items() if value == value},
         },

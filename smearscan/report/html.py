@@ -72,7 +72,7 @@ def render_index(patients: Sequence[PatientResult], names: Mapping[str, str], ru
             "link": quote(f"{names[patient.patient_id]}.html"),
             "corrected": corrected_or_none(patient),
             "line": plots.mini_line(corrected_or_none(patient), thresholds),
-            "reasons": [wording.sentence(reason) for reason in patient.reasons],
+            "reasons": wording.listed(patient.reasons),
             "n_failed": sum(slide.status == "failed" for slide in patient.slides),
         }
         for patient in sorted(patients, key=_urgency)

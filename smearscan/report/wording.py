@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 #: Thin non-breaking space between a number and its unit.
 GAP = "\u202f"
 
 NOTICE = "Research use only; not a medical device. A flag is not a diagnosis; lineage needs flow cytometry."
+
+#: Reasons that a page prints: a patient may have thousands of failed slides, and a page has its size.
+MAX_REASONS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,15 @@ def sentence(text: str) -> str:
     """A reason as a printed sentence: a capital first, spaces in order, nothing unprintable."""
     line = printable(" ".join(text.split()))
     return line[:1].upper() + line[1:]
+
+
+def listed(reasons: Sequence[str]) -> tuple[str, ...]:
+    """Reasons as printed sentences, of very many some: what is said of one slide goes before what is said of all."""
+    if len(reasons) <= MAX_REASONS:
+        return tuple(map(sentence, reasons))
+    by_weight = sorted(range(len(reasons)), key=lambda place: reasons[place].startswith("slide "))
+    shown = [sentence(reasons[place]) for place in sorted(by_weight[:MAX_REASONS])]
+    return *shown, f"And {number(len(reasons) - MAX_REASONS, 0)} more, all of them in patients.csv"
 
 
 def threshold(fraction: float) -> str:

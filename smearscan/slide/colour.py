@@ -6,9 +6,10 @@ stored             rule
 RGB 8 bit          as it is
 RGB 9 to 16 bit    divided by 2^(n - 8), n the bits in use: 10, 12, 14 or 16, the fewest that hold
                    the file's maximum (cameras store 12 bits in 16)
-alpha              composited on white: transparent is glass
+alpha              composited on white: transparent is glass; a fourth sample that a TIFF does not
+                   call alpha is left out
 CMYK               R = (255 - C)(255 - K) / 255, and so on
-palette            looked up
+palette            looked up; entries of a TIFF are 16 bits, or 8 where none is above 255
 grey, 1 bit, float refused: a Romanowsky stain is judged by its colour
 =================  ==========================================================================
 """

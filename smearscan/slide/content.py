@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def stamp_files(paths: Sequence[str]) -> Stamp:
     Raises
     ------
     UnreadableSlideError
-        If a file is not there or may not be read.
+    UnreadableSlideError
+        If a file is not there or may not be read, or is a pipe or a device, which may have no end.
     """
     stamp: Stamp = []
     for path in paths:
@@ -39,7 +41,10 @@ def stamp_files(paths: Sequence[str]) -> Stamp:
             raise UnreadableSlideError(
                 f"{path}: {error.strerror or error}", "mend the path or its permissions"
             ) from error
-        stamp += [[str(file), stat.st_size, stat.st_mtime_ns] for file, stat in found]
+        for file, status in found:
+            if not stat.S_ISREG(status.st_mode):
+                raise no_file(str(file))
+        stamp += [[str(file), status.st_size, status.st_mtime_ns] for file, status in found]
     return stamp
 
 
@@ -62,6 +67,11 @@ def content_digest(path: str) -> str:
     except OSError as error:
         raise _unreadable(path, error) from error
     return digest.hexdigest()
+
+
+def no_file(path: str) -> UnreadableSlideError:
+    """The error for what is there and is no file: opening a pipe to which nobody writes would wait for ever."""
+    return UnreadableSlideError(f"{path} is no file but a pipe, a device or a folder", "name a file")
 
 
 def _unreadable(path: str, error: OSError) -> UnreadableSlideError:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from smearscan.errors import UnreadableSlideError, UnsupportedImageError
 from smearscan.slide.base import Slide
+from smearscan.slide.content import no_file
 from smearscan.slide.formats import choose_reader, identify
 
 #: Both sides must reach it: less holds no cell.
@@ -70,6 +71,8 @@ def _head(name: str) -> bytes:
         if file.is_dir():
             raise UnreadableSlideError(f"{name} is a folder, not an image", "name the files in it")
         if not file.is_file():
+            if file.exists():
+                raise no_file(name)
             raise UnreadableSlideError(f"{name} does not exist", "check the path")
         with file.open("rb") as handle:
             head = handle.read(_HEAD_BYTES)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
+from typing import Any
 
 import numpy as np
 import tifffile
 
-from smearscan.errors import UnreadableSlideError
+from smearscan.errors import SlideError, UnreadableSlideError
 from smearscan.geometry import Box
 from smearscan.records import SlideInfo
 from smearscan.slide.base import Slide
@@ -19,8 +20,9 @@ from smearscan.slide.metadata import tiff_mpp
 from smearscan.slide.orientation import Orientation
 from smearscan.slide.planes import sharpest_plane
 from smearscan.slide.quiet import quiet
+from smearscan.slide.tiff_copies import is_shrunken
 from smearscan.slide.tiff_layout import TiffLayout, find_layout
-from smearscan.slide.tiff_page import TiffPage, measure_bits
+from smearscan.slide.tiff_page import TiffPage, measure_bits, segments, slices
 
 #: What tifffile and the codecs raise on files that are damaged or lie about themselves.
 _DAMAGE = (
@@ -57,13 +59,24 @@ class TiffSlide(Slide):
         for plane in planes:
             plane.bits = bits
         z = sharpest_plane(planes)
-        self._pages = tuple(TiffPage(self._tif, page, path) for page in layout.planes[z])
+        strangers = {page.index: page for page in layout.unmarked if not self._is_copy(page, planes[z])}
+        levels = [page for level, page in enumerate(layout.planes[z]) if not level or page.index not in strangers]
+        self._pages = tuple(TiffPage(self._tif, page, path) for page in levels)
         for page in self._pages:
             page.bits = bits
         self._cache = TileCache()
         self._orientation = Orientation.from_tag(_orientation_tag(self._pages[0]))
-        self.notes = tuple(_notes(layout, z, bits))
+        self.notes = tuple(_notes(layout, z, bits, list(strangers.values())))
         self.info = self._describe(path)
+
+    def _is_copy(self, page: Any, whole: TiffPage) -> bool:
+        """Whether a page that does not say what it is shows the smear, smaller."""
+        try:
+            small = TiffPage(self._tif, page, whole.path)
+            small.bits = whole.bits
+            return is_shrunken(small, whole)
+        except (SlideError, *_DAMAGE):  # nothing of the smear is lost by it
+            return False
 
     def _describe(self, path: str) -> SlideInfo:
         page = self._pages[0]
@@ -77,13 +90,13 @@ class TiffSlide(Slide):
         page = self._pages[level]
         stored = self._orientation.to_stored(box, page.size)
         result = np.empty((stored.height, stored.width, 3), np.uint8)
-        for row, column in _segments(page, stored):
+        for row, column in segments(page, stored):
             where = page.box(row, column)
             part = where.intersection(stored)
             if part is None:
                 continue
             pixels = self._cache.get((level, row, column), partial(self._decode, page, row, column))
-            result[_slices(part, stored)] = pixels[_slices(part, where)]
+            result[slices(part, stored)] = pixels[slices(part, where)]
         return self._orientation.apply(result)
 
     def _decode(self, page: TiffPage, row: int, column: int) -> np.ndarray:
@@ -96,28 +109,21 @@ class TiffSlide(Slide):
         self._tif.close()
 
 
-def _segments(page: TiffPage, box: Box) -> Iterator[tuple[int, int]]:
-    width, height = page.segment
-    for row in range(box.y // height, -(-box.bottom // height)):
-        for column in range(box.x // width, -(-box.right // width)):
-            yield row, column
-
-
-def _slices(part: Box, whole: Box) -> tuple[slice, slice]:
-    y, x = part.y - whole.y, part.x - whole.x
-    return slice(y, y + part.height), slice(x, x + part.width)
-
-
 def _orientation_tag(page: TiffPage) -> int:
     tag = page.key.tags.get(274)
     return tag.value if tag is not None and isinstance(tag.value, int) else 1
 
 
-def _notes(layout: TiffLayout, z: int, bits: int) -> Iterator[str]:
+def _notes(layout: TiffLayout, z: int, bits: int, strangers: Sequence[Any]) -> Iterator[str]:
     if len(layout.planes) > 1:
         yield f"focal plane {z + 1} of {len(layout.planes)}, the sharpest"
     if bits > 8:
         yield f"{bits} significant bits scaled to 8"
+    if strangers:
+        first, n_more = strangers[0], len(strangers) - 1
+        which = f"page {first.index + 1} ({first.keyframe.imagewidth}×{first.keyframe.imagelength} px)"
+        which += f" and {n_more} more are other images" if n_more else " is another image"
+        yield f"{which} and not searched: what shows smear belongs into a file of its own"
 
 
 def _unreadable(path: str, error: BaseException) -> UnreadableSlideError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,8 @@ _COLOUR = {
     tifffile.PHOTOMETRIC.SEPARATED,
     tifffile.PHOTOMETRIC.PALETTE,
 }
+#: Kinds of an extra sample that are opacity: premultiplied, and not.
+_OPACITY = {1, 2}
 #: Codecs that turn YCbCr into RGB themselves.
 _DECODES_COLOUR = {6, 7, 50001, 50002}
 
@@ -191,16 +195,38 @@ class TiffPage:
     def _damaged(self, detail: str) -> UnreadableSlideError:
         return UnreadableSlideError(f"{self.path} has damaged pixels ({detail})", "copy or export it again")
 
+    @cached_property
+    def _palette(self) -> np.ndarray:
+        """(entries, 3) uint8 RGB."""
+        colours = np.asarray(self.key.colormap)
+        # Entries have 16 bits; some writers put 8-bit values there. Colours that are all as dark as that are none.
+        return (colours if colours.max() < 256 else colours >> 8).astype(np.uint8).T
+
     def _to_rgb(self, samples: np.ndarray) -> np.ndarray:
         key = self.key
         if key.photometric == tifffile.PHOTOMETRIC.PALETTE:
-            return (key.colormap >> 8).astype(np.uint8).T[samples[..., 0]]
+            return self._palette[samples[..., 0]]
         samples = to_eight_bits(samples, self.bits)
         if key.photometric == tifffile.PHOTOMETRIC.SEPARATED:
             return from_cmyk(samples[..., :4])
-        if samples.shape[2] == 4 and key.extrasamples:
+        # A fourth sample that is marked as unspecified may be anything, mostly nothing: opacity is what says so.
+        if samples.shape[2] == 4 and key.extrasamples and key.extrasamples[0] in _OPACITY:
             return on_white(samples[..., :3], samples[..., 3], is_premultiplied=key.extrasamples[0] == 1)
         return samples[..., :3]
+
+
+def segments(page: TiffPage, box: Box) -> Iterator[tuple[int, int]]:
+    """Row and column of all segments that a box of pixels touches."""
+    width, height = page.segment
+    for row in range(box.y // height, -(-box.bottom // height)):
+        for column in range(box.x // width, -(-box.right // width)):
+            yield row, column
+
+
+def slices(part: Box, whole: Box) -> tuple[slice, slice]:
+    """Where a part lies in the array of a whole."""
+    y, x = part.y - whole.y, part.x - whole.x
+    return slice(y, y + part.height), slice(x, x + part.width)
 
 
 def measure_bits(page: TiffPage, n_samples: int = 16) -> int:

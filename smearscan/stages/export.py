@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,10 +14,11 @@ from sqlalchemy import select
 from smearscan.models import load_card
 from smearscan.provenance import package_names, settings_digest, versions
 from smearscan.records import PatientResult, SlideResult
-from smearscan.report.atomic import make_folder, remove_parts, write_bytes
+from smearscan.report.atomic import make_folder, remove_parts, spare_inputs, write_bytes
 from smearscan.report.content import RunInfo
 from smearscan.report.html import write_index
 from smearscan.report.names import report_names
+from smearscan.report.stale import Stale, clear_pages, written_before
 from smearscan.report.tables import write_patients, write_slide_tables
 from smearscan.report.tables import write_run as write_run_info
 from smearscan.settings import Settings
@@ -27,18 +30,24 @@ from smearscan.store.schema import runs
 from smearscan.store.state import State
 from smearscan.timing import add_seconds
 
+log = logging.getLogger(__name__)
+
 #: Seconds after which a file that is half written has no writer any more.
 _ABANDONED_S = 86_400.0
+
+#: What `write_run` writes besides the patients' pages.
+_FILES = ("patients.csv", "slides.csv", "cells.csv", "cells.parquet", "run.json", "report/index.html")
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written, and where the list of patients lies; of the slides all but their cells."""
+    """What was written, where the list of patients lies, and what lay beside; of the slides all but their cells."""
 
     patients: tuple[PatientResult, ...]
     slides: tuple[SlideResult, ...]
     reports: dict[str, Path]
     index: Path
+    stale: Stale
 
     @property
     def n_failed(self) -> int:
@@ -47,10 +56,22 @@ class Written:
         return failed + len(self.patients) - len(self.reports)
 
 
+def expect_folder(out: Path, inputs: Iterable[Path | None]) -> None:
+    """Find out before the work whether the files of a run would take the place of what is read for it.
+
+    Raises
+    ------
+    OutputError
+        If one of them is an input: a worksheet that is called `patients.csv` and lies in `out`.
+    """
+    spare_inputs([out / name for name in _FILES], [path for path in inputs if path is not None])
+
+
 def write_run(state: State, run_id: int, out: Path) -> Written:
     """Write the files of a run, the same as `smearscan screen` writes, as far as it has come.
 
-    The cells of one slide at a time are in memory.
+    The cells of one slide at a time are in memory. Pages that an earlier run wrote there and this one does not are
+    removed.
 
     Raises
     ------
@@ -72,14 +93,20 @@ def write_run(state: State, run_id: int, out: Path) -> Written:
     if is_made_here(run):
         made = describe_run(settings, run.preset, {})
     info = _as_run(made, add_seconds(slide.seconds for slide in slides.values()), ran_on)
-    write_run_info(out / "run.json", info)
     names = report_names(patient.patient_id for patient in patients)
-    paths = {}
+    paths, pages = {}, {}
     for patient_id, key in reports.items():
-        paths[patient_id] = out / "report" / f"{names[patient_id]}.html"
-        write_bytes(paths[patient_id], state.artefacts.get(key))
+        path = paths[patient_id] = out / "report" / f"{names[patient_id]}.html"
+        page = state.artefacts.get(key)
+        write_bytes(path, page)
+        pages[path.name] = hashlib.sha256(page).hexdigest()
     write_index(out / "report", patients, info, settings)
-    return Written(tuple(patients), tuple(slides.values()), paths, out / "report" / "index.html")
+    stale = clear_pages(out / "report", pages, written_before(out / "run.json"))
+    if stale.removed or stale.left:  # no name: a page is called after its patient
+        log.info("%d pages of an earlier run removed, %d others left", len(stale.removed), len(stale.left))
+    # Last, as it says what an earlier run wrote until that is removed.
+    write_run_info(out / "run.json", info, pages)
+    return Written(tuple(patients), tuple(slides.values()), paths, out / "report" / "index.html", stale)
 
 
 def _noted(found: Iterable[tuple[int, SlideResult]], slides: dict[int, SlideResult]) -> Iterator[SlideResult]:

@@ -11,6 +11,7 @@ from smearscan.report.names import report_names
 from smearscan.stages.results import slide_results
 from smearscan.store.schema import slides
 from smearscan.store.state import State
+from smearscan.store.text import storable
 
 
 def write_cells_for_qupath(state: State, run_id: int, out: Path) -> list[Path]:
@@ -26,5 +27,5 @@ def write_cells_for_qupath(state: State, run_id: int, out: Path) -> list[Path]:
     written = []
     for _, slide in slide_results(state, run_id):
         if slide.status == "done":
-            written += geojson.write_slide(out / "geojson", named[slide.source.slide_id], slide)
+            written += geojson.write_slide(out / "geojson", named[storable(slide.source.slide_id)], slide)
     return written

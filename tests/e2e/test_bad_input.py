@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,8 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from click.testing import CliRunner
 from finished_run import Run
 from PIL import Image
+
+from smearscan.cli.main import cli
 
 Screen = Callable[..., Run]
 
@@ -109,6 +114,41 @@ def test_a_hostile_name_is_only_a_name(screen: Screen, field_png: Path, tmp_path
     assert [row["path"] for row in run.rows("slides.csv")] == [str(tmp_path / "in" / name)]
 
 
+def test_a_name_that_is_no_utf8_has_its_cells_for_qupath_and_so_has_the_next(
+    screen: Screen, field_png: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    shutil.copy(field_png, os.fsdecode(os.fsencode(tmp_path / "in") + b"/bad\xff.png"))
+    shutil.copy(field_png, tmp_path / "in" / "good.png")
+    run = screen(tmp_path / "in", "--mpp", "0.2", "--geojson")
+    assert run.code == 0, run.said
+    again = tmp_path / "again"
+    command = ["export", "last", "--state", str(tmp_path / "out.state"), "--out", str(again), "--geojson"]
+    assert CliRunner().invoke(cli, command, catch_exceptions=False).exit_code == 0
+    cells = {f"{row['slide_id']} cell {row['cell_id']}" for row in run.rows("cells.csv")}
+    pages = set((run.out / "report").glob("*.html")) - {run.out / "report" / "index.html"}
+    for folder in (run.out, again):
+        files = sorted((folder / "geojson").iterdir())
+        assert [file.stem for file in files] == sorted(page.stem for page in pages)
+        features = [feature for file in files for feature in json.loads(file.read_text("utf-8"))["features"]]
+        assert {feature["properties"]["name"] for feature in features} == cells
+
+
+@pytest.mark.timeout(120)
+def test_pipes_to_which_nobody_writes_fail_by_name_and_the_slide_beside_them_is_done(
+    screen: Screen, field_png: Path, tmp_path: Path
+) -> None:
+    pipes = [tmp_path / name for name in ("a.png", "b.png")]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    run = screen(*pipes, field_png, "--mpp", "0.2")
+    assert run.code == 1, run.said
+    rows = {row["slide_id"]: row for row in run.rows("slides.csv")}
+    assert rows["field"]["status"] == "done"
+    for pipe in pipes:
+        assert f"{pipe} is no file but a pipe" in rows[pipe.stem]["reason"]
+
+
 def test_a_patient_named_like_a_path_stays_in_the_output_folder(
     screen: Screen, field_png: Path, tmp_path: Path
 ) -> None:
@@ -148,6 +188,53 @@ def test_an_output_that_is_a_file_is_said_before_the_work(screen: Screen, field_
     run = screen(field_png, out="taken/out")
     assert run.code == 2
     assert "taken" in run.said
+
+
+@pytest.mark.parametrize("command", ["detect", "classify"])
+def test_an_output_that_is_an_input_is_refused_before_it_is_written_over(
+    field_png: Path, tmp_path: Path, command: str
+) -> None:
+    picture, preset = tmp_path / "in" / "b.png", tmp_path / "mine.toml"
+    picture.parent.mkdir()
+    shutil.copy(field_png, picture)
+    preset.write_text("[report]\nmax_gallery_cells = 3\n", "utf-8")
+    (tmp_path / "link.csv").symlink_to(picture)
+    before = picture.read_bytes(), preset.read_text("utf-8")
+    for given, out in (
+        (picture, picture),
+        (picture.parent, picture.parent / ".." / "in" / "b.png"),
+        (picture, tmp_path / "link.csv"),
+        (picture, preset),
+    ):
+        done = CliRunner().invoke(cli, [command, str(given), "--preset", str(preset), "--out", str(out)])
+        assert done.exit_code == 2 and done.output.endswith("name another place for --out\n"), done.output
+        assert str(out) in done.output and "is an input" in done.output
+    assert (picture.read_bytes(), preset.read_text("utf-8")) == before
+
+
+@pytest.mark.parametrize("name", ["patients.csv", "slides.csv", "cells.csv", "run.json"])
+def test_a_worksheet_whose_place_a_table_would_take_is_refused(
+    screen: Screen, field_png: Path, tmp_path: Path, name: str
+) -> None:
+    worksheet, text = tmp_path / "out" / name, f"path,patient_id,mpp\n{field_png},P1,0.2\n"
+    worksheet.parent.mkdir()
+    worksheet.write_text(text, "utf-8")
+    run = screen("--worksheet", worksheet)
+    assert run.code == 2 and f"{worksheet} is an input and would be written over. name another place" in run.said
+    given = ["submit", "--worksheet", str(worksheet), "--out", str(run.out), "--state", str(tmp_path / "queue")]
+    done = CliRunner().invoke(cli, given)
+    assert done.exit_code == 2 and f"{worksheet} is an input" in done.output
+    assert worksheet.read_text("utf-8") == text and list(run.out.iterdir()) == [worksheet]
+
+
+def test_a_worksheet_that_lies_beside_the_tables_is_read_and_stays(
+    screen: Screen, field_png: Path, tmp_path: Path
+) -> None:
+    worksheet, text = tmp_path / "out" / "worksheet.csv", f"path,patient_id,mpp\n{field_png},P1,0.2\n"
+    worksheet.parent.mkdir()
+    worksheet.write_text(text, "utf-8")
+    assert screen("--worksheet", worksheet).code == 0
+    assert worksheet.read_text("utf-8") == text
 
 
 def test_a_file_that_cannot_be_finished_is_said_and_no_half_of_it_stays(field_png: Path, tmp_path: Path) -> None:

@@ -38,6 +38,22 @@ def test_every_picture_has_a_line_and_every_readable_one_a_probability(tmp_path:
     assert result.exit_code == 0, result.output
 
 
+def test_a_grey_picture_stored_in_colour_is_a_line_with_a_reason_as_screening_refuses_it(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "colour.png"), _cell(120))
+    grey = cv2.cvtColor(_cell(120), cv2.COLOR_BGR2GRAY)
+    for name in ("grey.png", "grey.jpg"):
+        cv2.imwrite(str(tmp_path / name), cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
+    out = tmp_path / "out" / "predictions.csv"
+    result = CliRunner().invoke(cli, ["classify", str(tmp_path), "--out", str(out)])
+    assert result.exit_code == 1 and "3 images, 2 failed" in result.output
+    with out.open(encoding="utf-8", newline="") as file:
+        colour, *greys = csv.DictReader(file)
+    assert colour["cell_class"] and not colour["reason"]
+    for row in greys:
+        assert (row["cell_class"], row["blast_probability"]) == ("", "")
+        assert f"{row['path']} is grey, though stored as RGB. a Romanowsky stain is judged" in row["reason"]
+
+
 def test_a_picture_is_judged_alike_alone_and_among_broken_ones(tmp_path: Path) -> None:
     for i, side in enumerate((120, 150, 180)):
         cv2.imwrite(str(tmp_path / f"{i}.png"), _cell(side))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -91,6 +92,27 @@ def test_the_cells_for_qupath_are_those_of_the_table_and_an_export_writes_the_sa
     assert CliRunner().invoke(cli, [*command, "--geojson"]).exit_code == 0
     name = "geojson/field.geojson"
     assert (again / name).read_bytes() == (run.out / name).read_bytes()
+
+
+def test_a_run_into_the_folder_of_a_larger_one_leaves_no_page_of_it_and_touches_no_other(
+    screen: Screen, field_png: Path, tmp_path: Path
+) -> None:
+    for name in ("p1", "p2", "p3"):
+        shutil.copy(field_png, tmp_path / f"{name}.png")
+    first = screen(*(tmp_path / f"{name}.png" for name in ("p1", "p2", "p3")), "--mpp", "0.2")
+    pages = first.out / "report"
+    assert "p2.html" not in first.said
+    recorded = json.loads((first.out / "run.json").read_text("utf-8"))["pages"]
+    assert recorded == {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in pages.glob("p*.html")}
+    (pages / "notes.html").write_text("by hand", "utf-8")
+    with (pages / "p3.html").open("a", encoding="utf-8") as page:
+        page.write("<p>seen by me</p>")
+    second = screen(tmp_path / "p1.png", "--mpp", "0.2")
+    assert {page.name for page in pages.iterdir()} == {"index.html", "p1.html", "notes.html", "p3.html"}
+    assert f"removed from {pages}, where an earlier run had left them: p2.html" in second.said
+    assert f"warning: {pages} holds pages that this run did not write: notes.html, p3.html. Remove them" in second.said
+    command = ["export", "last", "--state", str(tmp_path / "out.state"), "--out", str(first.out)]
+    assert "notes.html, p3.html" in CliRunner().invoke(cli, command).output
 
 
 def test_the_report_asks_nothing_of_any_server(screened: Run) -> None:

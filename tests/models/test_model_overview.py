@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from smearscan.models import list_models
+import pytest
+from click.testing import CliRunner
+
+from smearscan.cli.main import cli
+from smearscan.errors import WeightsError
+from smearscan.models import list_models, list_packages, load_card
 from smearscan.models.overview import network_rows
 
 
@@ -13,3 +18,14 @@ def test_every_network_has_a_line_with_its_size_input_and_paper() -> None:
     assert by_key["vgg16_eca"][:2] == ("134.27 M", "224 px")
     assert by_key["wtdfn_seresnext50"][:2] == ("25.71 M", "300 px")
     assert "Liu 2022" in by_key["wtdfn_seresnext50"][2]
+
+
+@pytest.mark.parametrize("name", ["", "nothing", "../x", "../cards/blast", "/etc/passwd", "../presets/default"])
+def test_a_name_that_no_package_has_is_refused_with_those_there_are(name: str) -> None:
+    said = CliRunner().invoke(cli, ["models", "show", name])
+    assert said.exit_code == 2
+    assert f"there is no package {name!r}. choose one of " in said.output
+    assert set(list_packages()) <= set(said.output.split("choose one of ")[1].strip().split(", "))
+    with pytest.raises(WeightsError, match="there is no package"):
+        load_card(name)
+    assert CliRunner().invoke(cli, ["models", "show", "blast"]).exit_code == 0

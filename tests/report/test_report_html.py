@@ -180,6 +180,20 @@ def test_two_hundred_cells_stay_under_ten_megabytes() -> None:
     assert 1_000_000 < len(page.encode()) <= 10_000_000
 
 
+def test_ten_thousand_failed_slides_leave_the_page_small_and_what_is_said_of_the_patient_on_it() -> None:
+    slides = [failed_slide(f"S-{n}") for n in range(10_000)]
+    why = [f"slide {slide.source.slide_id} failed: {'x' * 1200}" for slide in slides]
+    reasons = ["no slide could be read", *why, "the interval spans 5%: another smear of this patient could decide it"]
+    patient = fake_patient(slides=slides, flag="insufficient", reasons=reasons)
+    page = _render(patient, ReportImages())
+    assert len(page.encode()) <= 2_000_000
+    index = html.render_index([patient], {patient.patient_id: "p"}, fake_run(), Settings())
+    for text in (_Page(page).text, _Page(index).text):
+        assert "No slide could be read" in text and "could decide it" in text
+        assert "Slide S-47 failed" in text and "Slide S-48 failed" not in text
+        assert "And 9 952 more, all of them in patients.csv" in text
+
+
 @pytest.mark.slow
 def test_even_noise_on_many_fields_stays_under_ten_megabytes() -> None:
     fields = tuple(f"field_{n:03}.jpg" for n in range(120))

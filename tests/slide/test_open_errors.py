@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 from smearscan.errors import SlideError, UnreadableSlideError, UnsupportedImageError
 from smearscan.geometry import Box
 from smearscan.slide import open_slide
+from smearscan.slide.content import stamp_files
 
 
 def read_all(path: Path) -> np.ndarray:
@@ -75,6 +77,15 @@ def test_no_file_an_empty_file_and_a_folder_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty.tif").touch()
     refused(tmp_path / "empty.tif", UnreadableSlideError, "is empty")
     refused(tmp_path, UnreadableSlideError, "is a folder")
+
+
+def test_a_pipe_and_a_device_are_named_and_never_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "f.png"
+    os.mkfifo(path)
+    for endless in (path, Path("/dev/zero")):
+        refused(endless, UnreadableSlideError, "is no file but a pipe")
+        with pytest.raises(UnreadableSlideError, match=str(endless)):
+            stamp_files([str(endless)])
 
 
 @pytest.mark.parametrize("suffix", ["tif", "png"])
@@ -140,6 +151,26 @@ def test_a_palette_is_looked_up(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a.{suffix}"
     Image.new("RGB", (40, 40), (200, 100, 150)).quantize(4).save(path)
     assert np.abs(read_all(path).astype(int) - (200, 100, 150)).max() <= 1
+
+
+@pytest.mark.parametrize("shift", [0, 8])
+def test_a_palette_of_eight_bit_values_in_its_sixteen_bits_is_looked_up_too(shift: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    indices = np.tile(np.arange(256, dtype=np.uint8), (40, 1))
+    colours = np.stack([np.arange(256), np.arange(256) // 2, np.full(256, 150)]).astype(np.uint16)
+    tifffile.imwrite(path, indices, photometric="palette", colormap=colours << shift)
+    np.testing.assert_array_equal(read_all(path), colours.astype(np.uint8).T[indices])
+
+
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+def test_a_fourth_sample_that_is_not_called_opacity_is_left_out(planes: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    image = np.zeros((40, 40, 4), np.uint8)
+    image[..., :3] = (200, 100, 150)
+    stored = image if planes == "contig" else np.ascontiguousarray(np.moveaxis(image, -1, 0))
+    for kind, seen in (("unspecified", (200, 100, 150)), ("unassalpha", (255, 255, 255))):
+        tifffile.imwrite(path, stored, photometric="rgb", planarconfig=planes, extrasamples=[kind])
+        assert {tuple(pixel) for pixel in read_all(path).reshape(-1, 3).tolist()} == {seen}
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -34,7 +34,7 @@ def command(
     """Put smears on the queue: INPUTS are files, or folders of files, as for `smearscan screen`."""
     from smearscan.lending import lend_scales
     from smearscan.settings import load_settings
-    from smearscan.stages.export import write_run
+    from smearscan.stages.export import expect_folder, write_run
     from smearscan.stages.job import read_source
     from smearscan.stages.progress import run_progress
     from smearscan.stages.submission import new_run
@@ -50,6 +50,8 @@ def command(
         raise click.UsageError("name smears to screen, or a --worksheet that does")
     if worksheet is not None and patient is not None:
         raise click.UsageError("--patient and --worksheet both name patients: use one")
+    if out is not None:
+        expect_folder(out, [worksheet, *inputs])
     where = location(state)
     opened = open_state(where, patience_s=10.0)
     submission = gather([path.absolute() for path in inputs], worksheet and worksheet.absolute(), patient, mpp)
@@ -75,7 +77,9 @@ def command(
     said = f"run r{run_id}: {len(new.slides)} slides"
     click.echo(said if is_new else f"{said}, submitted before: nothing is done twice")
     if out is not None and not is_new and opened.database.read(run_progress, run_id).state == "done":
-        write_run(opened, run_id, out)  # no worker will: its work is done
+        written = write_run(opened, run_id, out)  # no worker will: its work is done
+        for remark in written.stale.remarks:
+            click.echo(remark, err=True)
     if wait:
         sys.exit(follow(opened, run_id))
     sys.exit(1 if any(slide.reason for slide in new.slides) else 0)
