@@ -68,6 +68,6 @@ def _say(result: Written) -> None:
         shown = "not enough to say" if patient.flag == "insufficient" else f"corrected blast fraction {fraction}"
         n = patient.differential.n_leukocytes
         click.echo(f"{patient.patient_id:<{width}}  {patient.flag:<12}  {shown}, {n} leukocytes counted")
-    for remark in result.stale.remarks:
-        click.echo(remark, err=True)
+    if result.remark:
+        click.echo(result.remark, err=True)
     click.echo(f"report: {result.index}")

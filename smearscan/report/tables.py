@@ -69,22 +69,15 @@ def write_patients(path: Path, patients: Iterable[PatientResult]) -> None:
     write_bytes(path, _csv(PATIENT_COLUMNS, (_patient_row(p) for p in patients)))
 
 
-def write_run(path: Path, run: RunInfo, pages: Mapping[str, str] | None = None) -> None:
-    """Write run.json: what made these results, how long each stage took and which pages were written, keys sorted.
-
-    Parameters
-    ----------
-    pages
-        File name of each patient's page to the SHA-256 of what it holds.
+def write_run(path: Path, run: RunInfo) -> None:
+    """Write run.json: what made these results and how long each stage took, keys sorted.
 
     Raises
     ------
     OutputError, TransientError
         If the file cannot be written.
     """
-    text = json.dumps(
-        _plain({**asdict(run), "pages": pages or {}}), ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False
-    )
+    text = json.dumps(_plain(asdict(run)), ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
     write_bytes(path, utf8(text + "\n"))
 
 

@@ -30,7 +30,6 @@ def stamp_files(paths: Sequence[str]) -> Stamp:
     Raises
     ------
     UnreadableSlideError
-    UnreadableSlideError
         If a file is not there or may not be read, or is a pipe or a device, which may have no end.
     """
     stamp: Stamp = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +17,7 @@ from smearscan.report.atomic import make_folder, remove_parts, spare_inputs, wri
 from smearscan.report.content import RunInfo
 from smearscan.report.html import write_index
 from smearscan.report.names import report_names
-from smearscan.report.stale import Stale, clear_pages, written_before
+from smearscan.report.stale import other_pages, stale_remark
 from smearscan.report.tables import write_patients, write_slide_tables
 from smearscan.report.tables import write_run as write_run_info
 from smearscan.settings import Settings
@@ -41,13 +40,13 @@ _FILES = ("patients.csv", "slides.csv", "cells.csv", "cells.parquet", "run.json"
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written, where the list of patients lies, and what lay beside; of the slides all but their cells."""
+    """What was written, where the list of patients lies, what to tell of other pages; of the slides all but cells."""
 
     patients: tuple[PatientResult, ...]
     slides: tuple[SlideResult, ...]
     reports: dict[str, Path]
     index: Path
-    stale: Stale
+    remark: str = ""
 
     @property
     def n_failed(self) -> int:
@@ -70,8 +69,7 @@ def expect_folder(out: Path, inputs: Iterable[Path | None]) -> None:
 def write_run(state: State, run_id: int, out: Path) -> Written:
     """Write the files of a run, the same as `smearscan screen` writes, as far as it has come.
 
-    The cells of one slide at a time are in memory. Pages that an earlier run wrote there and this one does not are
-    removed.
+    The cells of one slide at a time are in memory. Pages that an earlier run wrote there stay, and are told of.
 
     Raises
     ------
@@ -94,19 +92,17 @@ def write_run(state: State, run_id: int, out: Path) -> Written:
         made = describe_run(settings, run.preset, {})
     info = _as_run(made, add_seconds(slide.seconds for slide in slides.values()), ran_on)
     names = report_names(patient.patient_id for patient in patients)
-    paths, pages = {}, {}
+    write_run_info(out / "run.json", info)
+    paths = {}
     for patient_id, key in reports.items():
-        path = paths[patient_id] = out / "report" / f"{names[patient_id]}.html"
-        page = state.artefacts.get(key)
-        write_bytes(path, page)
-        pages[path.name] = hashlib.sha256(page).hexdigest()
+        paths[patient_id] = out / "report" / f"{names[patient_id]}.html"
+        write_bytes(paths[patient_id], state.artefacts.get(key))
     write_index(out / "report", patients, info, settings)
-    stale = clear_pages(out / "report", pages, written_before(out / "run.json"))
-    if stale.removed or stale.left:  # no name: a page is called after its patient
-        log.info("%d pages of an earlier run removed, %d others left", len(stale.removed), len(stale.left))
-    # Last, as it says what an earlier run wrote until that is removed.
-    write_run_info(out / "run.json", info, pages)
-    return Written(tuple(patients), tuple(slides.values()), paths, out / "report" / "index.html", stale)
+    others = other_pages(out / "report", {path.name for path in paths.values()})
+    if others:  # no name: a page is called after its patient
+        log.info("%d pages in the folder are of no patient of this run", len(others))
+    remark = stale_remark(out / "report", others)
+    return Written(tuple(patients), tuple(slides.values()), paths, out / "report" / "index.html", remark)
 
 
 def _noted(found: Iterable[tuple[int, SlideResult]], slides: dict[int, SlideResult]) -> Iterator[SlideResult]:

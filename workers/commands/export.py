@@ -28,7 +28,7 @@ def command(run: str, out: Path, geojson: bool, state: str | None) -> None:
         write_cells_for_qupath(opened, found.id, out)
     if found.state == "open":
         click.echo(f"run {found.name} is not done: slides that were not screened yet stand as failed", err=True)
-    for remark in written.stale.remarks:
-        click.echo(remark, err=True)
+    if written.remark:
+        click.echo(written.remark, err=True)
     click.echo(f"report: {written.index}")
     sys.exit(1 if written.n_failed or found.state != "done" else 0)

@@ -78,8 +78,8 @@ def command(
     click.echo(said if is_new else f"{said}, submitted before: nothing is done twice")
     if out is not None and not is_new and opened.database.read(run_progress, run_id).state == "done":
         written = write_run(opened, run_id, out)  # no worker will: its work is done
-        for remark in written.stale.remarks:
-            click.echo(remark, err=True)
+        if written.remark:
+            click.echo(written.remark, err=True)
     if wait:
         sys.exit(follow(opened, run_id))
     sys.exit(1 if any(slide.reason for slide in new.slides) else 0)
