@@ -131,33 +131,60 @@ def _why_absent(path: Path) -> str:
 
 
 def tell_apart(paths: Sequence[Path]) -> list[str]:
-    """A name for each path: its stem, or as much more as tells equal stems apart.
+    """A name for each path: its stem, or as much more as tells it from all others.
 
-    A name never depends on the order, and two different files never share one; the same path listed
-    twice gets a number behind it.
+    A name never depends on the order, and no two entries share one; the same path listed twice gets a number behind it.
     """
-    groups = defaultdict(list)
-    for path in dict.fromkeys(paths):
-        groups[path.stem or path.name or str(path)].append(path)
-    names: dict[Path, str] = {}
-    for stem, members in groups.items():
-        names |= {members[0]: stem} if len(members) == 1 else _longer_names(members)
-    repeated: Counter[Path] = Counter()
-    out = []
+    counted: Counter[Path] = Counter()
+    entries = []
     for path in paths:
-        repeated[path] += 1
-        out.append(names[path] if repeated[path] == 1 else f"{names[path]}#{repeated[path]}")
-    return out
+        counted[path] += 1
+        entries.append((path, counted[path]))
+    end = 2 * max((len(path.absolute().parts) for path in counted), default=0)
+    groups = defaultdict(list)
+    for path in counted:
+        groups[_name(path, 0, end)].append(path)
+    depth = {path: _depth_that_differs(group, end) for group in groups.values() for path in group}
+    names = _never_shared({entry: depth[entry[0]] for entry in entries}, end)
+    return [names[entry] for entry in entries]
 
 
-def _longer_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """The shortest of name with suffix, folder/stem, folder/name, … that differs for all of them."""
-    whole = {path: path.absolute().parts for path in paths}
-    if len({path.name for path in paths}) == len(paths):
-        return {path: path.name for path in paths}
-    for depth in range(2, max(len(parts) for parts in whole.values()) + 1):
-        for cut in (lambda parts: (*parts[:-1], Path(parts[-1]).stem), lambda parts: parts):
-            names = {path: "/".join(cut(parts)[-depth:]) for path, parts in whole.items()}
-            if len(set(names.values())) == len(paths):
-                return names
-    return {path: str(path) for path in paths}
+def _depth_that_differs(paths: Sequence[Path], end: int) -> int:
+    """The least depth at which the names of all these paths differ."""
+    return next(depth for depth in range(end + 1) if len({_name(path, depth, end) for path in paths}) == len(paths))
+
+
+def _never_shared(depths: dict[tuple[Path, int], int], end: int) -> dict[tuple[Path, int], str]:
+    """Names of paths with how often each was listed until then, deeper where those of other stems are the same.
+
+    `a.tif` is the name of a.tif beside a.png, and the stem of a.tif.png.
+    """
+    names = {entry: _numbered(*entry, depth, end) for entry, depth in depths.items()}
+    while True:
+        sharers = defaultdict(list)
+        for entry, name in names.items():
+            sharers[name].append(entry)
+        shared = [entries for entries in sharers.values() if len(entries) > 1]
+        if not shared:
+            return names
+        for entries in shared:
+            # Whoever's name says least says more. At the end of all depths no two are the same.
+            least = min(depths[entry] for entry in entries)
+            for entry in [entry for entry in entries if depths[entry] == least]:
+                depths[entry] += 1
+                names[entry] = _numbered(*entry, depths[entry], end)
+
+
+def _numbered(path: Path, n: int, depth: int, end: int) -> str:
+    # No path holds two slashes: at the end they tell a number from what another file is called.
+    mark = "#" if depth < end else "//#"
+    return _name(path, depth, end) + (f"{mark}{n}" if n > 1 else "")
+
+
+def _name(path: Path, depth: int, end: int) -> str:
+    """Stem, name with suffix, folder/stem, folder/name, … to the whole path; at the end the path as it was given."""
+    if depth >= end:
+        return str(path)
+    parts = path.absolute().parts if depth > 1 else (path.name,)
+    last = parts[-1] if depth % 2 else Path(parts[-1]).stem
+    return "/".join((*parts[:-1], last)[-(depth // 2 + 1) :]) or path.name or str(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -58,6 +59,36 @@ def test_what_does_not_exist_and_an_empty_folder_are_rejected_by_name(tmp_path: 
 def test_no_two_paths_ever_share_a_name(parts: list[list[str]]) -> None:
     paths = [Path("/root", *folders[:-1], f"{folders[-1]}.tif") for folders in parts]
     assert len(set(tell_apart(paths))) == len(paths)
+
+
+def test_a_stem_that_is_the_whole_name_of_another_file_merges_no_patients(tmp_path: Path) -> None:
+    for name in ("a.tif", "a.png", "a.tif.png"):
+        _field(tmp_path / name)
+    submission = gather([tmp_path])
+    assert {Path(s.path).name: s.patient_id for s in submission.sources} == {
+        "a.tif": "a.tif", "a.png": "a.png", "a.tif.png": "a.tif.png",
+    }  # fmt: skip
+
+
+def test_the_number_of_a_path_listed_twice_is_never_the_name_of_another_file() -> None:
+    twice = [Path("/in/a.tif"), Path("/in/a.tif"), Path("/in/a#2.tif")]
+    assert len(set(tell_apart(twice))) == 3
+    assert tell_apart([Path("/in/a.tif"), Path("/in/a.tif")]) == ["a", "a#2"]
+
+
+_NAMES = st.sampled_from(
+    ["a", "a.tif", "a.png", "a.tif.png", "a#2.tif", "a.tif#2", "b/a", "b/a.tif", "c/b/a.tif", "#2"]
+)
+
+
+@given(st.lists(_NAMES, max_size=8), st.randoms(use_true_random=False))
+def test_names_are_never_shared_and_never_depend_on_the_order(files: list[str], order: Random) -> None:
+    """Relative paths and whole ones, files below what is a file elsewhere: whatever a worksheet may list."""
+    paths = [Path(file) for file in files] + [Path("/a.tif", file) for file in files[::2]]
+    names = tell_apart(paths)
+    assert len(set(names)) == len(paths)
+    mixed = order.sample(paths, len(paths))
+    assert sorted(zip(paths, names, strict=True)) == sorted(zip(mixed, tell_apart(mixed), strict=True))
 
 
 def _worksheet(folder: Path, text: str) -> Path:
