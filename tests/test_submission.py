@@ -126,6 +126,15 @@ def test_semicolons_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
         ("path,patient_id\n", "lists no slide"),
         ("", "no column path"),
         ("path,patient_id\na\x00.png,P1\n", "null bytes"),
+        (
+            'path,patient_id,specimen\na.png,P1,"blood\nb.png,P2,blood\nc.png,P3,blood\n',
+            "line 2 has a quote that is not",
+        ),
+        (
+            'path,patient_id,specimen\na.png,P1,blood\n\nb.png,P2,"blood\nc.png,P3,"x"\n',
+            "line 4 has a quote that is not",
+        ),
+        (f"path,patient_id\na.png,{'P' * 200_000}\n", "line 2"),
     ],
 )
 def test_a_worksheet_that_cannot_be_used_says_why(tmp_path: Path, text: str, says: str) -> None:
@@ -151,6 +160,38 @@ def test_a_bad_line_is_rejected_with_its_reason_and_the_others_go_on(tmp_path: P
     submission = gather([], _worksheet(tmp_path, f"path,patient_id,mpp\na.png,P1,0.2\n{line}\n"))
     assert [s.patient_id for s in submission.sources] == ["P1"]
     assert says in submission.rejected[0].reason
+
+
+def test_lines_that_a_quote_made_one_are_refused_by_the_first_of_them(tmp_path: Path) -> None:
+    """Closed by chance further down, it hides the lines between: nothing else would say so."""
+    for name in "abcd":
+        _field(tmp_path / f"{name}.png")
+    lines = 'a.png,P1,"blood\nb.png,P2,blood\nc.png,P3,"\nd.png,P4,\n'
+    submission = gather([], _worksheet(tmp_path, f"path,patient_id,specimen\n{lines}"))
+    assert [s.patient_id for s in submission.sources] == ["P4"]
+    (rejected,) = submission.rejected
+    assert "line 2: a line break within a cell" in rejected.reason
+
+
+@pytest.mark.parametrize("between", ["\n", "\r\n", "\v", "\f", "\x1c", "\x85", "\u2028", "\x07"])
+def test_patients_that_differ_in_what_nobody_sees_are_not_merged(tmp_path: Path, between: str) -> None:
+    for name in "abc":
+        _field(tmp_path / f"{name}.png")
+    lines = f'a.png,"P1{between}2"\nb.png,P12\nc.png,P1\n'
+    submission = gather([], _worksheet(tmp_path, f"path,patient_id\n{lines}"))
+    assert [(s.slide_id, s.patient_id) for s in submission.sources] == [("b", "P12"), ("c", "P1")]
+    (rejected,) = submission.rejected
+    assert "line 2: " in rejected.reason and "Mend the line" in rejected.reason
+
+
+def test_lines_may_end_as_on_any_system_and_blank_ones_are_passed_over(tmp_path: Path) -> None:
+    _field(tmp_path / "a.png")
+    for end in ("\n", "\r\n", "\r"):
+        sheet = tmp_path / "w.csv"
+        sheet.write_bytes(end.join(["path, patient_id", "", " , ", 'a.png, "P1"', "gone.png"]).encode())
+        submission = gather([], sheet)
+        assert [s.patient_id for s in submission.sources] == ["P1"]
+        assert "line 5: no patient_id" in submission.rejected[0].reason
 
 
 def test_a_slide_under_two_patients_is_given_to_neither(tmp_path: Path) -> None:
