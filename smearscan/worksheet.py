@@ -14,9 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smearscan.errors import WorksheetError
+from smearscan.geometry import PLAUSIBLE_UM_PER_PX
 
 _REQUIRED = ("path", "patient_id")
 _OPTIONAL = ("specimen", "collected", "mpp", "wbc_10e9_per_l")
+#: Lowest and highest value of a column, its unit, and what helps where it was mistaken. Leukaemias with the most cells
+#: stay below 2000 · 10⁹/L.
+_LIMITS = {
+    "mpp": (*PLAUSIBLE_UM_PER_PX, "µm per pixel", "divide nm by 1000"),
+    "wbc_10e9_per_l": (0.0, 2000.0, "10⁹ cells per litre", "divide a count per µL by 1000"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +114,8 @@ def _row(worksheet: Path, line: int, columns: list[str], cells: list[str]) -> Wo
     if no_id := why_no_patient(cell["patient_id"]):
         problems.append(no_id)
     numbers: dict[str, float | None] = {}
-    for name in ("mpp", "wbc_10e9_per_l"):
-        numbers[name], problem = _positive(name, cell.get(name, ""))
+    for name in _LIMITS:
+        numbers[name], problem = _number(name, cell.get(name, ""))
         problems += [problem] if problem else []
     path = worksheet.parent / cell["path"]
     problem = f"{worksheet.name} line {line}: {'; '.join(problems)}. Mend the line" if problems else ""
@@ -126,7 +133,7 @@ def why_no_patient(text: str) -> str:
     return ""
 
 
-def _positive(name: str, text: str) -> tuple[float | None, str]:
+def _number(name: str, text: str) -> tuple[float | None, str]:
     if not text:
         return None, ""
     try:
@@ -135,4 +142,7 @@ def _positive(name: str, text: str) -> tuple[float | None, str]:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
         return None, f"{name} must be a positive number, not {text!r}"
+    low, high, unit, remedy = _LIMITS[name]
+    if not low <= value <= high:
+        return None, f"{name} must be from {low:g} to {high:g} {unit}, not {text!r} ({remedy})"
     return value, ""

@@ -151,6 +151,10 @@ def test_a_worksheet_that_cannot_be_used_says_why(tmp_path: Path, text: str, say
         (",P3,", "no path"),
         ("b.png,P2,wide", "mpp must be a positive number"),
         ("b.png,P2,-1", "mpp must be a positive number"),
+        ("b.png,P2,nan", "mpp must be a positive number"),
+        ("b.png,P2,inf", "mpp must be a positive number"),
+        ("b.png,P2,250", "line 3: mpp must be from 0.02 to 5 µm per pixel, not '250' (divide nm by 1000)"),
+        ("b.png,P2,1e-300", "mpp must be from 0.02 to 5"),
         ("b.png,P2,0.1,more", "more cells than columns"),
     ],
 )
@@ -192,6 +196,15 @@ def test_lines_may_end_as_on_any_system_and_blank_ones_are_passed_over(tmp_path:
         submission = gather([], sheet)
         assert [s.patient_id for s in submission.sources] == ["P1"]
         assert "line 5: no patient_id" in submission.rejected[0].reason
+
+
+def test_a_white_count_per_microlitre_is_refused_and_the_highest_there_are_is_not(tmp_path: Path) -> None:
+    for name in "ab":
+        _field(tmp_path / f"{name}.png")
+    submission = gather([], _worksheet(tmp_path, "path,patient_id,wbc_10e9_per_l\na.png,P1,7500\nb.png,P2,1500\n"))
+    assert [(s.patient_id, s.wbc_10e9_per_l) for s in submission.sources] == [("P2", 1500.0)]
+    assert "line 2: wbc_10e9_per_l must be from 0 to 2000 10⁹ cells per litre" in submission.rejected[0].reason
+    assert "divide a count per µL by 1000" in submission.rejected[0].reason
 
 
 def test_a_slide_under_two_patients_is_given_to_neither(tmp_path: Path) -> None:
