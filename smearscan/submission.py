@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smearscan.records import SlideSource
-from smearscan.slide.discover import list_images
+from smearscan.slide.discover import is_folder, list_images, why_unlistable
 from smearscan.worksheet import WorksheetRow, read_worksheet
 
 
@@ -68,66 +68,96 @@ def gather(
 def list_inputs(inputs: Iterable[str | Path]) -> list[Path]:
     """Files named, and the images of folders named; the same file twice counts once.
 
-    A folder without images stays in the list, so that it fails by name instead of vanishing.
+    A folder without images stays in the list, and so does what cannot be looked at, so that it fails by name instead
+    of vanishing.
     """
     found: dict[Path, Path] = {}
     for given in inputs:
         path = Path(given)
-        images = list_images(path) if path.is_dir() else []
-        for file in images or [path]:
-            found.setdefault(file.resolve(), file)
+        for file in _images(path) or [path]:
+            found.setdefault(_real(file), file)
     return list(found.values())
+
+
+def _images(path: Path) -> list[Path]:
+    """Of a folder; of anything else, itself."""
+    return list_images(path) if is_folder(path) else [path]
+
+
+def _real(path: Path) -> Path:
+    """The file that a path leads to; of one that is not there, where it would be: two such are not the same."""
+    try:
+        return path.resolve(strict=True)
+    except (OSError, RuntimeError, ValueError):  # RuntimeError: links in a circle, before Python 3.13
+        pass
+    try:
+        return path.parent.resolve() / path.name
+    except (OSError, RuntimeError, ValueError):
+        return path.absolute()
 
 
 def _from_files(files: Sequence[Path], patient: str | None) -> Submission:
     sources, rejected = [], []
     for file, name in zip(files, tell_apart(files), strict=True):
         source = SlideSource(name, patient or name, str(file), (str(file),))
-        reason = _why_absent(file)
-        if file.is_dir() and not reason:
+        reason = _why_unusable(file)
+        if is_folder(file) and not reason:
             reason = f"{file}: no image in this folder. Name a folder of slides, or the slides themselves"
         rejected.append(Rejected(source, reason)) if reason else sources.append(source)
     return Submission(tuple(sources), tuple(rejected))
 
 
 def _from_rows(rows: Sequence[WorksheetRow], files: Sequence[Path]) -> Submission:
-    listed = {row.path.resolve() for row in rows}
-    covered = {image.resolve() for row in rows if row.path.is_dir() for image in list_images(row.path)}
-    strangers = [file for file in files if file.resolve() not in listed | covered]
-    paths = [row.path for row in rows] + strangers
-    names = iter(tell_apart(paths))
-    patients = defaultdict(set)
-    for row in rows:
-        patients[row.path.resolve()].add(row.patient_id)
+    images = {row.path: _images(row.path) for row in rows}
+    real = {path: _real(path) for row in rows for path in (row.path, *images[row.path])}
+    listed = set(real.values())
+    strangers = [file for file in files if _real(file) not in listed]
+    reasons = [row.problem or _why_unusable(row.path) or _why_empty(row.path, images[row.path]) for row in rows]
+    # A line that cannot be used says neither whose a slide is nor that it is there already, and leaves it its name.
+    order = sorted(range(len(rows)), key=lambda place: bool(reasons[place]))
+    names = tell_apart([rows[place].path for place in order] + strangers)
+    name_of = dict(zip(order, names, strict=False))
+    patients: dict[Path, set[str]] = defaultdict(set)
+    for row, reason in zip(rows, reasons, strict=True):
+        patients[real[row.path]] |= set() if reason else {row.patient_id}
     seen: Counter[Path] = Counter()
     sources, rejected = [], []
-    for row in rows:
-        source = SlideSource(next(names), row.patient_id or "(no patient)", str(row.path), (str(row.path),),
+    for place, (row, reason) in enumerate(zip(rows, reasons, strict=True)):
+        source = SlideSource(name_of[place], row.patient_id or "(no patient)", str(row.path), (str(row.path),),
                              row.specimen, row.collected, row.mpp, row.wbc_10e9_per_l)  # fmt: skip
-        seen[row.path.resolve()] += 1
-        reason = row.problem or _why_absent(row.path)
-        if not reason and len(patients[row.path.resolve()]) > 1:
+        is_repeated = False
+        if not reason and len(patients[real[row.path]]) > 1:
             reason = f"{row.path}: listed under several patients. Keep the one it belongs to"
-        is_repeated = not reason and seen[row.path.resolve()] > 1
+        elif not reason:
+            seen[real[row.path]] += 1
+            is_repeated = seen[real[row.path]] > 1
         if is_repeated:
             reason = f"{row.path}: listed twice (line {row.line}), counted once. Remove the second line"
-        if not reason and row.path.is_dir():
-            images = list_images(row.path)
-            source = replace(source, paths=tuple(str(image) for image in images))
-            reason = "" if images else f"{row.path}: no image in this folder. A folder is one slide made of fields"
-        rejected.append(Rejected(source, reason, is_repeated)) if reason else sources.append(source)
-    for file in strangers:
-        name = next(names)
+        if reason:
+            rejected.append(Rejected(source, reason, is_repeated))
+        else:
+            sources.append(replace(source, paths=tuple(str(image) for image in images[row.path])))
+    for file, name in zip(strangers, names[len(rows) :], strict=True):
         source = SlideSource(name, name, str(file), (str(file),))
         rejected.append(Rejected(source, f"{file}: not in the worksheet. Add a line that names its patient"))
     return Submission(tuple(sources), tuple(rejected))
 
 
-def _why_absent(path: Path) -> str:
+def _why_unusable(path: Path) -> str:
+    """Why there is nothing at a path that could be opened; empty where there is."""
     try:
-        return "" if path.exists() else f"{path}: no such file. Mend the path"
-    except OSError as error:  # a name too long for the file system, or with a null byte
-        return f"{path}: {error.strerror}. Mend the path"
+        if not path.exists() and path.is_symlink():
+            return f"{path}: a link that leads nowhere. Mend the link"
+        if not path.exists():
+            return f"{path}: no such file. Mend the path"
+    except OSError as error:  # a name too long for the file system, a folder that may not be entered
+        return f"{path}: {error.strerror}. Mend the path or its permissions"
+    why = why_unlistable(path) if is_folder(path) else ""
+    return f"{path}: a folder that cannot be listed ({why}). Mend its permissions" if why else ""
+
+
+def _why_empty(path: Path, images: Sequence[Path]) -> str:
+    return "" if images else f"{path}: no image in this folder. A folder is one slide made of fields"
 
 
 def tell_apart(paths: Sequence[Path]) -> list[str]:

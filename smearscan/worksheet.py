@@ -28,7 +28,10 @@ _LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class WorksheetRow:
-    """One line; `path` is resolved against the worksheet, `problem` says why it cannot be used."""
+    """One line; `path` is resolved against the worksheet, `problem` says why it cannot be used.
+
+    A line without a path has the worksheet's own: its folder would stand for every slide in there.
+    """
 
     line: int
     path: Path
@@ -117,7 +120,7 @@ def _row(worksheet: Path, line: int, columns: list[str], cells: list[str]) -> Wo
     for name in _LIMITS:
         numbers[name], problem = _number(name, cell.get(name, ""))
         problems += [problem] if problem else []
-    path = worksheet.parent / cell["path"]
+    path = worksheet.parent / cell["path"] if cell["path"] else worksheet
     problem = f"{worksheet.name} line {line}: {'; '.join(problems)}. Mend the line" if problems else ""
     return WorksheetRow(line, path, cell["patient_id"], cell.get("specimen", ""), cell.get("collected", ""),
                         numbers["mpp"], numbers["wbc_10e9_per_l"], problem)  # fmt: skip

@@ -207,6 +207,109 @@ def test_a_white_count_per_microlitre_is_refused_and_the_highest_there_are_is_no
     assert "divide a count per µL by 1000" in submission.rejected[0].reason
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "says"),
+    [
+        ("a.png,P1,0,21", "a.png,P1,0.21", "line 2: more cells than columns"),
+        ("a.png,P1,wide", "a.png,P1,0.21", "line 2: mpp must be a positive number"),
+        ("a.png,P1,0.21", "a.png,,0.21", "line 3: no patient_id"),
+        ("a.png,,0.21", "a.png,P1,0.21", "line 2: no patient_id"),
+    ],
+)
+def test_a_bad_line_takes_no_good_line_of_the_same_slide_with_it(
+    tmp_path: Path, first: str, second: str, says: str
+) -> None:
+    _field(tmp_path / "a.png")
+    submission = gather([], _worksheet(tmp_path, f"path,patient_id,mpp\n{first}\n{second}\n"))
+    (source,) = submission.sources
+    assert (source.slide_id, source.patient_id, source.mpp_given) == ("a", "P1", 0.21)
+    (rejected,) = submission.rejected
+    assert says in rejected.reason and not rejected.is_repeated
+
+
+def test_a_line_without_a_path_lists_no_slide_of_the_folder(tmp_path: Path) -> None:
+    for name in "ab":
+        _field(tmp_path / f"{name}.png")
+    submission = gather([tmp_path], _worksheet(tmp_path, "path,patient_id\na.png,P1\n,P3\n"))
+    assert [s.slide_id for s in submission.sources] == ["a"]
+    no_path, stranger = submission.rejected
+    assert "no path" in no_path.reason and stranger.source.path == str(tmp_path / "b.png")
+
+
+def test_an_absent_slide_that_is_listed_twice_is_counted_by_nobody(tmp_path: Path) -> None:
+    submission = gather([], _worksheet(tmp_path, "path,patient_id\ngone.png,P1\ngone.png,P1\n"))
+    assert ["no such file" in rejected.reason for rejected in submission.rejected] == [True, True]
+
+
+TOO_LONG = "a" * 300 + ".png"
+
+
+def _trouble(folder: Path) -> dict[str, str]:
+    """Names that nothing can be opened at, and what is said of each."""
+    _field(folder / "good.png")
+    for name, target in {"gone.png": "absent.png", "gone too.png": "absent.png", "round.png": "round.png"}.items():
+        (folder / name).symlink_to(folder / target)
+    nowhere = "a link that leads nowhere. Mend the link"
+    return {
+        "gone.png": nowhere,
+        "gone too.png": nowhere,
+        "round.png": nowhere,
+        "round.png/below.png": "Mend the path",
+        "good.png/below.png": "Mend the path",
+        TOO_LONG: "File name too long. Mend the path",
+    }
+
+
+def test_a_path_that_cannot_be_looked_at_fails_by_name_and_the_others_go_on(tmp_path: Path) -> None:
+    told = _trouble(tmp_path)
+    submission = gather([*(tmp_path / name for name in told), tmp_path / "good.png"])
+    assert [s.slide_id for s in submission.sources] == ["good"]
+    assert len({rejected.source.slide_id for rejected in submission.rejected}) == len(told)
+    for rejected, (name, says) in zip(submission.rejected, told.items(), strict=True):
+        assert rejected.reason.startswith(f"{tmp_path / name}: ") and says in rejected.reason
+
+
+def test_a_line_whose_path_cannot_be_looked_at_costs_only_itself(tmp_path: Path) -> None:
+    told = _trouble(tmp_path)
+    lines = "".join(f"{name},P{place}\n" for place, name in enumerate(told))
+    sheet = _worksheet(tmp_path, f"path,patient_id\n{lines}good.png,P\n")
+    submission = gather([tmp_path], sheet)
+    assert [s.patient_id for s in submission.sources] == ["P"]
+    for rejected, (name, says) in zip(submission.rejected, told.items(), strict=True):
+        assert rejected.reason.startswith(f"{tmp_path / name}: ") and says in rejected.reason
+
+
+def test_links_that_lead_nowhere_do_not_vanish_from_a_folder(tmp_path: Path) -> None:
+    _trouble(tmp_path)
+    submission = gather([tmp_path])
+    assert [s.slide_id for s in submission.sources] == ["good"]
+    assert [r.source.slide_id for r in submission.rejected] == ["gone too", "gone", "round"]
+
+
+def test_a_folder_that_cannot_be_listed_costs_only_what_is_in_it(tmp_path: Path, ordinary_rights: None) -> None:
+    for name in ("in/a.png", "in/closed/b.png", "in/z.png"):
+        _field(tmp_path / name)
+    closed = tmp_path / "in/closed"
+    sheet = _worksheet(tmp_path, "path,patient_id\nin/a.png,P1\nin/closed,P2\nin/closed/b.png,P3\nin,P4\n")
+    closed.chmod(0)
+    try:
+        of_folder, of_sheet = gather([tmp_path / "in"]), gather([], sheet)
+        of_itself = gather([closed])
+    finally:
+        closed.chmod(0o755)
+    unlisted = f"{closed}: a folder that cannot be listed (Permission denied). Mend its permissions"
+    assert [s.slide_id for s in of_folder.sources] == ["a", "z"]
+    assert [r.reason for r in of_folder.rejected] == [unlisted]
+    assert [r.reason for r in of_itself.rejected] == [unlisted]
+    assert [s.patient_id for s in of_sheet.sources] == ["P1", "P4"]
+    assert [r.reason for r in of_sheet.rejected] == [
+        unlisted,
+        f"{closed / 'b.png'}: Permission denied. Mend the path or its permissions",
+    ]
+    # One that is an image of a slide is left out by name when it is opened.
+    assert [Path(path).name for path in of_sheet.sources[1].paths] == ["a.png", "closed", "z.png"]
+
+
 def test_a_slide_under_two_patients_is_given_to_neither(tmp_path: Path) -> None:
     _field(tmp_path / "a.png")
     submission = gather([], _worksheet(tmp_path, "path,patient_id\na.png,P1\na.png,P2\n"))
