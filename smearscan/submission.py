@@ -49,7 +49,7 @@ def gather(
     patient
         Makes all inputs slides of one patient.
     mpp
-        µm per pixel of slides for which neither file nor worksheet says.
+        µm per pixel of slides for which the worksheet does not say; it beats what the files say of themselves.
 
     Raises
     ------
