@@ -63,7 +63,7 @@ class UnsupportedImageError(SlideError):
 
 
 class ScaleError(SlideError):
-    """No µm per pixel, and not enough red cells to measure it."""
+    """No µm per pixel, and not enough red cells to measure it; or one given that no microscope has."""
 
 
 class EmptySlideError(SlideError):

@@ -6,6 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+#: µm per pixel of light microscopy: below lies no camera, above no cell can be told. 72, 96 and 300 dpi are 353, 265
+#: and 85 µm/px: sizes on paper, not scales.
+PLAUSIBLE_UM_PER_PX = (0.02, 5.0)
+
 
 class Point(NamedTuple):
     """A place on a slide, in level-0 pixels."""

@@ -18,7 +18,7 @@ from smearscan.records import Detection, Scale, SharedScale
 from smearscan.regions import find_regions
 from smearscan.settings import Settings
 from smearscan.slide import Slide, open_slide
-from smearscan.slide.scale import measure_red_cells, resolve_scale
+from smearscan.slide.scale import given_scale, measure_red_cells, resolve_scale
 from smearscan.slide.shared_scale import LEAST_CELLS, Reading, agrees, least_cells, share_scale
 from smearscan.slide.shared_scale import LEAST_IMAGES as LEAST_TO_SHARE
 
@@ -65,9 +65,11 @@ def spot_leukocytes(
     Raises
     ------
     SlideError
-        If the image cannot be read.
+        If the image cannot be read, or no microscope has the scale that is given.
     """
     with open_slide(path) as slide:
+        if mpp is not None:
+            given_scale(str(path), mpp)
         width, height = slide.info.size
         if width * height > _FIELD_PX:
             found = _on_scan(slide, _scan_scale(slide, settings, mpp), settings)

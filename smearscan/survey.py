@@ -22,7 +22,7 @@ from smearscan.records import RegionMap, Scale, SharedScale, SlideSource, Tile
 from smearscan.regions import find_regions
 from smearscan.settings import ScaleSettings, Settings
 from smearscan.slide import open_slide
-from smearscan.slide.scale import resolve_scale
+from smearscan.slide.scale import note_other_scale, resolve_scale
 from smearscan.slide.shared_scale import Reading, agrees, share_scale
 from smearscan.stain import StainSample, sample_stain
 
@@ -108,7 +108,7 @@ def _measure(image: _Image, source: SlideSource, settings: Settings) -> tuple[st
         with open_slide(image.path) as slide:
             image.size = slide.info.size
             image.scale = resolve_scale(slide, source.mpp_given, settings.scale)
-            return slide.notes
+            return (*slide.notes, *note_other_scale(slide, source.mpp_given))
     except SlideError as error:
         image.error = error
         return ()

@@ -6,19 +6,32 @@ A line with a typo keeps its place with `problem` filled, so that it fails by na
 from __future__ import annotations
 
 import csv
+import io
 import math
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from smearscan.errors import WorksheetError
+from smearscan.geometry import PLAUSIBLE_UM_PER_PX
 
 _REQUIRED = ("path", "patient_id")
 _OPTIONAL = ("specimen", "collected", "mpp", "wbc_10e9_per_l")
+#: Lowest and highest value of a column, its unit, and what helps where it was mistaken. Leukaemias with the most cells
+#: stay below 2000 · 10⁹/L.
+_LIMITS = {
+    "mpp": (*PLAUSIBLE_UM_PER_PX, "µm per pixel", "divide nm by 1000"),
+    "wbc_10e9_per_l": (0.0, 2000.0, "10⁹ cells per litre", "divide a count per µL by 1000"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class WorksheetRow:
-    """One line; `path` is resolved against the worksheet, `problem` says why it cannot be used."""
+    """One line; `path` is resolved against the worksheet, `problem` says why it cannot be used.
+
+    A line without a path has the worksheet's own: its folder would stand for every slide in there.
+    """
 
     line: int
     path: Path
@@ -46,19 +59,35 @@ def read_worksheet(worksheet: Path) -> list[WorksheetRow]:
         raise WorksheetError(f"{worksheet}: {error.strerror}", "name a worksheet that can be read") from error
     if "\x00" in text:
         raise WorksheetError(f"{worksheet} holds null bytes, which no name can", "save it as CSV UTF-8")
-    lines = text.splitlines()
-    header = lines[0] if lines else ""
-    # Spreadsheets in half of Europe write semicolons and call it CSV.
-    table = csv.DictReader(
-        lines, delimiter=";" if header.count(";") > header.count(",") else ",", skipinitialspace=True
-    )
-    columns = [(name or "").strip().lower() for name in table.fieldnames or []]
-    table.fieldnames = columns
+    records = _records(worksheet, text)
+    _, header = next(records, (1, []))
+    columns = [name.strip().lower() for name in header]
     _check_columns(worksheet, columns)
-    rows = [_row(worksheet, table.line_num, values) for values in table if any(values.values())]
+    rows = [_row(worksheet, line, columns, cells) for line, cells in records if any(cells)]
     if not rows:
         raise WorksheetError(f"{worksheet} lists no slide", "add a line for each slide below the header")
     return rows
+
+
+def _records(worksheet: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Cells of every line, with its number; of several lines that are one, with that of the first."""
+    header = text.partition("\n")[0]
+    # Spreadsheets in half of Europe write semicolons and call it CSV.
+    delimiter = ";" if header.count(";") > header.count(",") else ","
+    # What ends a line is for csv to say: characters that only str.splitlines takes for ends are part of a cell.
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    while True:
+        line = table.line_num + 1
+        try:
+            cells = next(table)
+        except StopIteration:
+            return
+        except csv.Error as error:  # all lines from here on may have become one cell
+            raise WorksheetError(
+                f"{worksheet} line {line} has a quote that is not closed, or stands within a cell ({error})",
+                "close it or take it away; within a quoted cell a quote is written twice",
+            ) from error
+        yield line, cells
 
 
 def _check_columns(worksheet: Path, columns: list[str]) -> None:
@@ -75,28 +104,39 @@ def _check_columns(worksheet: Path, columns: list[str]) -> None:
         )
 
 
-def _row(worksheet: Path, line: int, values: dict[str, str | None]) -> WorksheetRow:
-    # Cells behind the last column land under the key None.
-    extra = None in values
-    cell = {key: (value or "").strip() for key, value in values.items() if isinstance(key, str)}
+def _row(worksheet: Path, line: int, columns: list[str], cells: list[str]) -> WorksheetRow:
+    cell = dict.fromkeys(columns, "") | {name: text.strip() for name, text in zip(columns, cells, strict=False)}
     problems = []
-    if extra:
+    if any("\n" in text or "\r" in text for text in cells):
+        # A quote that was never closed ends at the next one, and the lines between are part of its cell.
+        problems.append("a line break within a cell; close the quote, or write the cell on one line")
+    if len(cells) > len(columns):
         problems.append("more cells than columns; quote a path that holds a comma")
     if not cell["path"]:
         problems.append("no path")
-    if not cell["patient_id"]:
-        problems.append("no patient_id")
+    if no_id := why_no_patient(cell["patient_id"]):
+        problems.append(no_id)
     numbers: dict[str, float | None] = {}
-    for name in ("mpp", "wbc_10e9_per_l"):
-        numbers[name], problem = _positive(name, cell.get(name, ""))
+    for name in _LIMITS:
+        numbers[name], problem = _number(name, cell.get(name, ""))
         problems += [problem] if problem else []
-    path = worksheet.parent / cell["path"]
+    path = worksheet.parent / cell["path"] if cell["path"] else worksheet
     problem = f"{worksheet.name} line {line}: {'; '.join(problems)}. Mend the line" if problems else ""
     return WorksheetRow(line, path, cell["patient_id"], cell.get("specimen", ""), cell.get("collected", ""),
                         numbers["mpp"], numbers["wbc_10e9_per_l"], problem)  # fmt: skip
 
 
-def _positive(name: str, text: str) -> tuple[float | None, str]:
+def why_no_patient(text: str) -> str:
+    """What is wrong with a patient's id; empty where nothing is."""
+    if not text.strip():
+        return "no patient_id"
+    # Nobody sees them: ids that differ in nothing else look the same, and one that holds a line break looks like two.
+    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text.strip()):
+        return "a control character in patient_id"
+    return ""
+
+
+def _number(name: str, text: str) -> tuple[float | None, str]:
     if not text:
         return None, ""
     try:
@@ -105,4 +145,7 @@ def _positive(name: str, text: str) -> tuple[float | None, str]:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
         return None, f"{name} must be a positive number, not {text!r}"
+    low, high, unit, remedy = _LIMITS[name]
+    if not low <= value <= high:
+        return None, f"{name} must be from {low:g} to {high:g} {unit}, not {text!r} ({remedy})"
     return value, ""

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from smearscan.cli.given import GivenPath, UmPerPx
 from smearscan.cli.progress import Progress
 
 
 @click.command("classify")
-@click.argument("crops", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="CSV: path,cell_class,blast_probability,…")
-@click.option("--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel of the images.")
+@click.argument("crops", nargs=-1, required=True, type=GivenPath(readable=False))
+@click.option("--out", required=True, type=GivenPath(), help="CSV: path,cell_class,blast_probability,…")
+@click.option("--mpp", type=UmPerPx(), help="µm per pixel of the images.")
 @click.option(
     "--cell-um",
     type=click.FloatRange(3, 60),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from smearscan.cli.given import GivenPath
 from smearscan.cli.progress import Progress
 
 
@@ -27,7 +28,7 @@ def list_all() -> None:
 
 @command.command("check")
 @click.argument("name")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=GivenPath())
 @click.option("--quick", is_flag=True, help="Names and sizes only: nothing is decoded or hashed.")
 @click.option("--duplicates/--no-duplicates", default=True, help="Look for images that show the same.")
 def check(name: str, path: Path, quick: bool, duplicates: bool) -> None:

@@ -7,17 +7,14 @@ from pathlib import Path
 
 import click
 
+from smearscan.cli.given import GivenPath, UmPerPx
 from smearscan.cli.progress import Progress
 
 
 @click.command("detect")
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="CSV: path,x_px,y_px,width_px,height_px,score"
-)
-@click.option(
-    "--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel; else the file's, else measured."
-)
+@click.argument("inputs", nargs=-1, required=True, type=GivenPath(readable=False))
+@click.option("--out", required=True, type=GivenPath(), help="CSV: path,x_px,y_px,width_px,height_px,score")
+@click.option("--mpp", type=UmPerPx(), help="µm per pixel; else the file's, else measured.")
 @click.option("--detector", type=click.Choice(["yolo", "classical"]), default=None, help="The preset's unless said.")
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
 def command(inputs: tuple[Path, ...], out: Path, mpp: float | None, detector: str | None, preset: str) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from smearscan.cli.given import GivenPath
 from smearscan.cli.progress import Progress
 
 
 @click.command("evaluate")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of the set, or a CSV.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for predictions, tables, figures.")
+@click.option("--data", required=True, type=GivenPath(), help="Folder of the set, or a CSV.")
+@click.option("--out", required=True, type=GivenPath(), help="Folder for predictions, tables, figures.")
 @click.option(
     "--set", "set_name", help="Name of the set (smearscan data list). [default: folder of class folders, CSV]"
 )

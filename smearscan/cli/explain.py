@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from smearscan.cli.given import GivenPath
+
 
 @click.command("explain")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of the set, or a CSV.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the pictures.")
+@click.option("--data", required=True, type=GivenPath(), help="Folder of the set, or a CSV.")
+@click.option("--out", required=True, type=GivenPath(), help="Folder for the pictures.")
 @click.option(
     "--set", "set_name", help="Name of the set (smearscan data list). [default: folder of class folders, CSV]"
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from smearscan.cli.given import GivenPath, PatientId, UmPerPx
 from smearscan.cli.progress import Progress
 from smearscan.cli.state import open_given, state_option
 
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
 
 @click.command("screen")
-@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path, readable=False))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the report and the tables.")
-@click.option("--worksheet", type=click.Path(path_type=Path), help="CSV that names the patient of each slide.")
-@click.option("--patient", metavar="ID", help="All inputs are slides of this patient.")
+@click.argument("inputs", nargs=-1, type=GivenPath(readable=False))
+@click.option("--out", required=True, type=GivenPath(), help="Folder for the report and the tables.")
+@click.option("--worksheet", type=GivenPath(), help="CSV that names the patient of each slide.")
+@click.option("--patient", type=PatientId(), metavar="ID", help="All inputs are slides of this patient.")
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
-@click.option("--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel, instead of what the files say.")
+@click.option("--mpp", type=UmPerPx(), help="µm per pixel, instead of what the files say.")
 @click.option("--geojson", is_flag=True, help="Write the cells of each slide for QuPath too, into OUT/geojson.")
 @state_option
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes; all cores unless said.")

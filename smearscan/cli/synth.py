@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from smearscan.cli.given import GivenPath
 from smearscan.cli.progress import Progress
 
 
@@ -14,9 +15,7 @@ from smearscan.cli.progress import Progress
 @click.option("--width", required=True, type=click.IntRange(min=64), help="Pixels.")
 @click.option("--height", required=True, type=click.IntRange(min=64), help="Pixels.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Pyramidal tiled TIFF (or PNG, JPEG for a field)."
-)
+@click.option("--out", required=True, type=GivenPath(), help="Pyramidal tiled TIFF (or PNG, JPEG for a field).")
 @click.option("--laboratory", default=None, help="Whose stain and camera; drawn from the seed unless said.")
 @click.option("--blast-fraction", default=None, type=click.FloatRange(0, 1), help="Of the leukocytes.")
 @click.option("--mpp", default=None, type=click.FloatRange(0.02, 5), help="µm per pixel; the laboratory's unless said.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from smearscan.cli.given import GivenPath
 from smearscan.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.command("train")
 @click.argument("recipe")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of the images (or CSV).")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for package, log and figures.")
+@click.option("--data", required=True, type=GivenPath(), help="Folder of the images (or CSV).")
+@click.option("--out", required=True, type=GivenPath(), help="Folder for package, log and figures.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change the recipe: optimiser.rate=0.001.")
 @click.option("--from-scratch", is_flag=True, help="Without ImageNet weights, where the recipe asks for them.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1; under torchrun one GPU each.")

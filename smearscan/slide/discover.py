@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from smearscan.errors import UnreadableSlideError
 from smearscan.slide.formats import IMAGE_SUFFIXES
@@ -24,33 +26,72 @@ def list_images(path: str | os.PathLike[str]) -> list[Path]:
     data folder (the folder named as an .mrxs file beside it). Files of one DICOM series in one folder are
     one slide: the largest file, which holds level 0, stands for it.
 
+    What cannot be looked at is listed as it is, so that opening it says why: a link that leads nowhere, an image in a
+    folder that may not be entered, a folder that cannot be listed.
+
     Raises
     ------
     UnreadableSlideError
-        If there is no such path, or the folder cannot be listed.
+        If there is no such path.
     """
     root = Path(path)
-    if root.is_file():
+    if is_file(root):
         return [root]
-    if not root.is_dir():
+    if not is_folder(root):
         raise UnreadableSlideError(f"{root} does not exist", "check the path")
     return sorted(_one_per_series(_walk(root)))
 
 
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a file at a path; False also where that cannot be found out."""
+    return _kind(Path(path)) == "file"
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a folder at a path; False also where that cannot be found out."""
+    return _kind(Path(path)) == "folder"
+
+
+def why_unlistable(folder: Path) -> str:
+    """Why a folder cannot be listed; empty where it can."""
+    try:
+        with os.scandir(folder):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _kind(path: Path) -> Literal["file", "folder", "other", "unknown"]:
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # not there, a link that leads nowhere or in a circle, forbidden, no name at all
+        return "unknown"
+    return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
+
+
 def _walk(folder: Path) -> Iterator[Path]:
     try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise UnreadableSlideError(f"{folder} cannot be listed ({error})", "check the permissions") from error
-    mirax = {entry.stem for entry in entries if entry.suffix.lower() == ".mrxs"}
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
+        with os.scandir(folder) as listing:
+            entries = [(Path(entry.path), _is_own_folder(entry)) for entry in listing if entry.name[0] != "."]
+    except OSError:
+        yield folder
+        return
+    mirax = {entry.stem for entry, _ in entries if entry.suffix.lower() == ".mrxs"}
+    for entry, is_own_folder in entries:
+        if is_own_folder:
+            if entry.name not in mirax:
+                yield from _walk(entry)
         # A linked folder is not followed: it may lead back to where it lies.
-        if entry.is_dir() and not entry.is_symlink() and entry.name not in mirax:
-            yield from _walk(entry)
-        elif entry.is_file() and entry.suffix.lower() in IMAGE_SUFFIXES:
+        elif entry.suffix.lower() in IMAGE_SUFFIXES and _kind(entry) in ("file", "unknown"):
             yield entry
+
+
+def _is_own_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder and no link: the listing says so, even of a folder that may be listed but not entered."""
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
 
 
 def _one_per_series(files: Iterable[Path]) -> Iterator[Path]:

@@ -7,11 +7,7 @@ import re
 import xml.etree.ElementTree as ET
 from typing import Any
 
-from smearscan.geometry import Mpp, Size
-
-#: Light microscopy: below lies no camera, above no cell can be told. 72, 96 and 300 dpi are 353, 265
-#: and 85 µm/px: sizes on paper, not scales.
-PLAUSIBLE_UM_PER_PX = (0.02, 5.0)
+from smearscan.geometry import PLAUSIBLE_UM_PER_PX, Mpp, Size
 
 _UM = {
     "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0, "micrometre": 1.0,

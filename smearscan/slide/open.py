@@ -8,6 +8,7 @@ from pathlib import Path
 from smearscan.errors import UnreadableSlideError, UnsupportedImageError
 from smearscan.slide.base import Slide
 from smearscan.slide.content import no_file
+from smearscan.slide.discover import why_unlistable
 from smearscan.slide.formats import choose_reader, identify
 
 #: Both sides must reach it: less holds no cell.
@@ -69,10 +70,14 @@ def _head(name: str) -> bytes:
     file = Path(name)
     try:
         if file.is_dir():
+            if why := why_unlistable(file):
+                raise UnreadableSlideError(f"{name} is a folder that cannot be listed ({why})", "mend its permissions")
             raise UnreadableSlideError(f"{name} is a folder, not an image", "name the files in it")
         if not file.is_file():
             if file.exists():
                 raise no_file(name)
+            if file.is_symlink():
+                raise UnreadableSlideError(f"{name} is a link that leads nowhere", "mend the link")
             raise UnreadableSlideError(f"{name} does not exist", "check the path")
         with file.open("rb") as handle:
             head = handle.read(_HEAD_BYTES)

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from smearscan.errors import ScaleError
-from smearscan.geometry import Box, Mpp, Size
+from smearscan.geometry import PLAUSIBLE_UM_PER_PX, Box, Mpp, Size
 from smearscan.records import Scale
 from smearscan.settings import ScaleSettings
 from smearscan.slide.base import Slide
+from smearscan.slide.metadata import plausible
 from smearscan.slide.red_cells import RoundCell
 from smearscan.slide.ruler import (
     RedCellMeasure,
@@ -25,7 +26,7 @@ from smearscan.slide.ruler import (
     scaled,
 )
 
-__all__ = ["RedCellMeasure", "measure_red_cells", "measure_slide", "resolve_scale"]
+__all__ = ["RedCellMeasure", "given_scale", "measure_red_cells", "measure_slide", "note_other_scale", "resolve_scale"]
 
 #: A window as it is measured, pixels, and how much of level 0 it shows: the zoom is unknown.
 _WINDOW_PX = 700
@@ -37,6 +38,8 @@ _N_PLACES = 8
 _PLENTY = 120
 #: The survey that finds the film, longest side in pixels, and the side of its squares.
 _SURVEY_PX, _SQUARE_PX = 768, 12
+#: A given scale and a file's own within this are the same, relative: vendors round, and calibrations differ so much.
+_SAME_SCALE = 0.05
 
 
 def resolve_scale(slide: Slide, given: float | None, settings: ScaleSettings) -> Scale:
@@ -52,10 +55,11 @@ def resolve_scale(slide: Slide, given: float | None, settings: ScaleSettings) ->
     Raises
     ------
     ScaleError
-        If the file does not say, nothing is given and the red cells are too few or too uneven.
+        If no microscope has what is given; if the file does not say, nothing is given and the red cells are too few or
+        too uneven.
     """
     if given is not None:
-        return Scale(Mpp(given, given), "given")
+        return given_scale(slide.info.path, given)
     if slide.info.mpp is not None:
         return Scale(slide.info.mpp, "metadata")
     measure = measure_slide(slide)
@@ -74,6 +78,32 @@ def resolve_scale(slide: Slide, given: float | None, settings: ScaleSettings) ->
         )
     mpp = settings.red_cell_diameter_um / measure.diameter_px
     return Scale(Mpp(mpp, mpp), "estimated", relative_sd, measure.n_red_cells)
+
+
+def given_scale(path: str, um_per_px: float) -> Scale:
+    """The scale that the submitter named for an image.
+
+    Raises
+    ------
+    ScaleError
+        If no microscope has it: at such a scale an image is a dot, or fits no memory.
+    """
+    mpp = plausible(um_per_px, um_per_px)
+    if mpp is None:
+        low, high = PLAUSIBLE_UM_PER_PX
+        raise ScaleError(
+            f"{path}: {um_per_px:g} µm per pixel was given for it, which no microscope has",
+            f"give one from {low:g} to {high:g}; divide nm by 1000",
+        )
+    return Scale(mpp, "given")
+
+
+def note_other_scale(slide: Slide, given: float | None) -> tuple[str, ...]:
+    """What is to be told where another scale was given than the file says: one of them is wrong."""
+    own = slide.info.mpp
+    if given is None or own is None or max(abs(given / own.x - 1), abs(given / own.y - 1)) <= _SAME_SCALE:
+        return ()
+    return (f"taken at the {given:g} µm per pixel that were given, where the file says {own.mean:.4g}",)
 
 
 def measure_slide(slide: Slide) -> RedCellMeasure | None:

@@ -23,9 +23,11 @@ from smearscan.pipeline import (
     search_chunks,
 )
 from smearscan.records import Detection, SlideSource
-from smearscan.slide.content import content_digest, stamp_files
+from smearscan.slide.content import content_digest
+from smearscan.slide.discover import is_folder
 from smearscan.stages import encode, keys
 from smearscan.stages.job import Job, NewChunk, Product
+from smearscan.stages.stamps import stamp_images
 from smearscan.store.state import State
 
 
@@ -61,18 +63,25 @@ def _cell_sets(state: State, key: str) -> CellSets:
 def survey(job: Job) -> Product:
     """Read the slide's files once for their content, then plan: what is readable, where to look, its stain."""
     source = _source(job)
-    stamp = stamp_files(source.paths)
+    stamp = stamp_images(source.paths)
     if job.stamp is not None and not _is_same(stamp, job.stamp):
         # A run stands for the files that were handed in: somebody else's scan must not be judged under this patient.
         raise ReplacedError(
             f"{source.path} was replaced, or went on being written, after it was submitted",
             "see whether it is the right one, then retry",
         )
-    files = {path: content_digest(path) for path in source.paths}
+    # A link that leads nowhere and a folder that cannot be listed have no content: they are left out by name.
+    is_there = {str(file) for file, *_ in stamp}
+    files = {path: content_digest(path) if path in is_there and not is_folder(path) else "" for path in source.paths}
     key = keys.survey_key(source, files, job.settings)
-    made, is_reused = job.make(
-        key, lambda: encode.dump_plan(encode.StoredPlan(plan_slide((source, job.settings)), files))
-    )
+
+    def work() -> bytes:
+        plan = plan_slide((source, job.settings))
+        if not all(files[field.path] for field in plan.survey.fields):
+            raise _replaced_meanwhile(source)
+        return encode.dump_plan(encode.StoredPlan(plan, files))
+
+    made, is_reused = job.make(key, work)
     refuse_replaced(source, stamp)
     searches = search_chunks(encode.load_plan(made).plan, job.settings)
     follow = [NewChunk("search", {"survey": key}, place, len(chunk.tiles)) for place, chunk in enumerate(searches)]
@@ -189,10 +198,14 @@ def _unchanged(job: Job) -> Iterator[None]:
 
 def refuse_replaced(source: SlideSource, stamp: list[Any]) -> None:
     """Raise `ReplacedError` where a slide's files are not what they were."""
-    if not _is_same(stamp_files(source.paths), stamp):
-        raise ReplacedError(
-            f"{source.path} was replaced while it was being screened", "let it be written to its end, then retry"
-        )
+    if not _is_same(stamp_images(source.paths), stamp):
+        raise _replaced_meanwhile(source)
+
+
+def _replaced_meanwhile(source: SlideSource) -> ReplacedError:
+    return ReplacedError(
+        f"{source.path} was replaced while it was being screened", "let it be written to its end, then retry"
+    )
 
 
 def _is_same(stamp: Sequence[Sequence[Any]], other: Sequence[Sequence[Any]]) -> bool:

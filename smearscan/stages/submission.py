@@ -11,9 +11,10 @@ from smearscan import __version__
 from smearscan.errors import SlideError
 from smearscan.records import SlideSource
 from smearscan.settings import Settings
-from smearscan.slide.content import Stamp, stamp_files
+from smearscan.slide.content import Stamp
 from smearscan.stages.copies import Copies, find_copies
 from smearscan.stages.keys import identity
+from smearscan.stages.stamps import stamp_images
 from smearscan.stages.table import STAGES
 from smearscan.store.claims import ROUTINE
 from smearscan.store.submit import NewRun, NewSlide
@@ -86,6 +87,6 @@ def _plain(source: SlideSource) -> dict[str, Any]:
 
 def _stamp(source: SlideSource) -> Stamp | None:
     try:
-        return stamp_files(source.paths)
+        return stamp_images(source.paths)
     except SlideError:
         return None  # the survey says by name what is wrong with it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,30 @@ def test_a_linked_folder_that_leads_back_is_not_followed(tmp_path: Path) -> None
     touch(tmp_path, "sub/a.png")
     (tmp_path / "sub" / "back").symlink_to(tmp_path)
     assert listed(tmp_path) == ["sub/a.png"]
+
+
+def test_a_link_that_leads_nowhere_or_in_a_circle_is_listed_if_it_is_named_like_an_image(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png")
+    for name, target in {"gone.png": "absent.png", "notes": "absent", "round.tif": "round.tif", "to.svs": "."}.items():
+        (tmp_path / name).symlink_to(tmp_path / target)
+    assert listed(tmp_path) == ["a.png", "gone.png", "round.tif"]
+
+
+def test_a_pipe_named_like_an_image_is_passed_over(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")  # whoever opens it waits for ever
+    assert listed(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_listed_stands_for_what_is_in_it(tmp_path: Path, ordinary_rights: None) -> None:
+    touch(tmp_path, "a.png", "closed/b.png", "closed/deeper/c.png", "listed only/d.png", "listed only/sub/e.png")
+    (tmp_path / "closed").chmod(0)
+    (tmp_path / "listed only").chmod(0o444)
+    try:
+        assert listed(tmp_path) == ["a.png", "closed", "listed only/d.png", "listed only/sub"]
+        assert list_images(tmp_path / "closed") == [tmp_path / "closed"]
+    finally:
+        for folder in tmp_path.iterdir():
+            folder.chmod(0o755)
 
 
 def dicom(path: Path, uid: bytes, size: int) -> None:

@@ -76,7 +76,18 @@ def test_no_file_an_empty_file_and_a_folder_are_named(tmp_path: Path) -> None:
     refused(tmp_path / "absent.tif", UnreadableSlideError, "does not exist")
     (tmp_path / "empty.tif").touch()
     refused(tmp_path / "empty.tif", UnreadableSlideError, "is empty")
-    refused(tmp_path, UnreadableSlideError, "is a folder")
+    refused(tmp_path, UnreadableSlideError, "is a folder, not an image")
+    (tmp_path / "link.tif").symlink_to(tmp_path / "absent.tif")
+    refused(tmp_path / "link.tif", UnreadableSlideError, "is a link that leads nowhere")
+    (tmp_path / "round.tif").symlink_to(tmp_path / "round.tif")
+    refused(tmp_path / "round.tif", UnreadableSlideError, "is a link that leads nowhere")
+    refused(tmp_path / ("a" * 300 + ".tif"), UnreadableSlideError, "File name too long")
+
+
+def test_a_folder_that_cannot_be_listed_says_so(tmp_path: Path, ordinary_rights: None) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0)
+    refused(folder, UnreadableSlideError, r"cannot be listed \(Permission denied\)")
 
 
 def test_a_pipe_and_a_device_are_named_and_never_waited_for(tmp_path: Path) -> None:

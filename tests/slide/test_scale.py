@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smearscan.errors import ScaleError
-from smearscan.settings import ScaleSettings
+from smearscan.records import SlideSource
+from smearscan.settings import ScaleSettings, Settings
 from smearscan.slide import open_slide, ruler
 from smearscan.slide.scale import measure_red_cells, resolve_scale
+from smearscan.spotting import spot_leukocytes
+from smearscan.survey import survey_slide
 from smearscan.synth import Smear, SmearOptions, draw_smear, list_laboratories, write_smear
 
 SETTINGS = ScaleSettings()
@@ -94,6 +98,24 @@ def test_what_was_given_beats_the_file_and_the_file_beats_the_ruler(tmp_path: Pa
         told = resolve_scale(slide, None, SETTINGS)
         assert told.source == "metadata"
         assert told.mpp.mean == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("given", [250.0, 1e-300, 0.0, -0.2, math.nan, math.inf])
+def test_a_given_scale_that_no_microscope_has_is_refused_by_name(tmp_path: Path, given: float) -> None:
+    """By a ruler of 250 µm per pixel a field is half a metre wide, and no memory holds it."""
+    path = write_smear(tmp_path / "a.tif", 400, 300, 1, laboratory="meadow", mpp=0.3, n_variants=4).path
+    with open_slide(path) as slide, pytest.raises(ScaleError, match=r"a\.tif: .*give one from 0\.02 to 5"):
+        resolve_scale(slide, given, SETTINGS)
+    with pytest.raises(ScaleError, match=r"a\.tif: .*give one from 0\.02 to 5"):
+        spot_leukocytes(Path(path), Settings(), given)
+
+
+def test_a_given_scale_unlike_the_files_own_is_told(tmp_path: Path) -> None:
+    path = write_smear(tmp_path / "a.tif", 400, 300, 1, laboratory="meadow", mpp=0.3, n_variants=4).path
+    source = SlideSource("a", "P", str(path), (str(path),))
+    other = "taken at the 0.25 µm per pixel that were given, where the file says 0.3"
+    for mpp, told in ((None, ()), (0.31, ()), (0.25, (other,))):
+        assert survey_slide(replace(source, mpp_given=mpp), Settings()).notes == told
 
 
 def test_a_scan_that_does_not_say_its_scale_is_measured_where_the_film_is_thin(tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
+from smearscan.cli.given import GivenPath
 from smearscan.cli.state import open_given, state_option
 
 
 @click.command("export")
 @click.argument("run", default="last")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the report and the tables.")
+@click.option("--out", required=True, type=GivenPath(), help="Folder for the report and the tables.")
 @click.option("--geojson", is_flag=True, help="Write the cells of each slide for QuPath too, into OUT/geojson.")
 @state_option
 def command(run: str, out: Path, geojson: bool, state: str | None) -> None:

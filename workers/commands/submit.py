@@ -7,21 +7,22 @@ from pathlib import Path
 
 import click
 
+from smearscan.cli.given import GivenPath, PatientId, UmPerPx
 from smearscan.cli.state import state_option
 from workers.commands.options import kept_by_databases, laboratory_option, location
 
 
 @click.command("submit")
-@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path, readable=False))
-@click.option("--worksheet", type=click.Path(path_type=Path), help="CSV that names the patient of each slide.")
-@click.option("--patient", metavar="ID", help="All inputs are slides of this patient.")
+@click.argument("inputs", nargs=-1, type=GivenPath(readable=False))
+@click.option("--worksheet", type=GivenPath(), help="CSV that names the patient of each slide.")
+@click.option("--patient", type=PatientId(), metavar="ID", help="All inputs are slides of this patient.")
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
-@click.option("--mpp", type=click.FloatRange(min=0, min_open=True), help="µm per pixel, instead of what the files say.")
+@click.option("--mpp", type=UmPerPx(), help="µm per pixel, instead of what the files say.")
 @click.option("--priority", type=click.Choice(["stat", "routine"]), default="routine", show_default=True)
 @laboratory_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     callback=kept_by_databases,
     help="Folder to write the files into when the run is done.",
 )

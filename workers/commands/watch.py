@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from smearscan.cli.given import GivenPath
 from smearscan.cli.state import state_option
 from workers.commands.options import kept_by_databases, laboratory_option, location, log_json_option
 
@@ -25,13 +26,13 @@ log = logging.getLogger(__name__)
 
 @click.command("watch")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--worksheet", type=click.Path(path_type=Path), help="CSV that names patients; read again at every look.")
+@click.option("--worksheet", type=GivenPath(), help="CSV that names patients; read again at every look.")
 @click.option("--preset", default="default", show_default=True, help="Name of a preset, or a TOML file.")
 @click.option("--priority", type=click.Choice(["stat", "routine"]), default="routine", show_default=True)
 @laboratory_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     callback=kept_by_databases,
     help="Folder in which each run gets a folder for its files.",
 )
