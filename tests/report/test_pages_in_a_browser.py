@@ -187,8 +187,12 @@ def test_a_picture_opens_large_and_the_arrows_walk_through_the_shown_cells(open_
     assert large.get_attribute("alt") == second
     page.keyboard.press("Escape")
     page.wait_for_function("!document.querySelector('dialog[open]')")
-    lit = page.locator(".is-lit").evaluate_all("all => all.map(e => e.id.split('-')[1])")
-    assert set(lit) == {shown.nth(0).get_attribute("data-cell")}  # where the mouse and the keyboard are again
+    # Where the mouse and the keyboard are again; the browser tells the page of the mouse in its next frame.
+    page.wait_for_function(
+        "cell => { const lit = [...document.querySelectorAll('.is-lit')];"
+        " return lit.length && lit.every(e => e.id.split('-')[1] === cell) }",
+        arg=shown.nth(0).get_attribute("data-cell"),
+    )
 
 
 @pytest.mark.parametrize("name", ["index", "fields", "hostile", "nothing"])
