@@ -9,8 +9,9 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from smearscan.error_counts import ValidationGroup
 from smearscan.errors import SettingsError
 from smearscan.resources import configs_folder
 
@@ -96,24 +97,6 @@ class ClassifySettings(_Stage):
     min_cell_focus: float = Field(0.1, ge=0, le=1, description="a cell blurred beyond this is not counted, 0–1")
 
 
-class ValidatedGroup(_Stage):
-    """What a laboratory counted on one patient's smears: mononuclear cells, and those called blast among them."""
-
-    name: str
-    n_blasts: int = Field(0, ge=0, description="mononuclear cells that are blasts")
-    n_called_of_blasts: int = Field(0, ge=0)
-    n_others: int = Field(0, ge=0, description="mononuclear cells that are not")
-    n_called_of_others: int = Field(0, ge=0)
-    n_suspect_of_others: int | None = Field(None, ge=0, description="of these, above the card's lower line `suspect`")
-
-    @model_validator(mode="after")
-    def _no_more_than_there_were(self) -> ValidatedGroup:
-        too_many = self.n_called_of_blasts > self.n_blasts or self.n_called_of_others > self.n_others
-        if too_many or (self.n_suspect_of_others or 0) > self.n_others:
-            raise ValueError(f"group {self.name!r}: more cells called than there were")
-        return self
-
-
 class AggregateSettings(_Stage):
     """What a patient's number must say."""
 
@@ -133,7 +116,7 @@ class AggregateSettings(_Stage):
     max_stain_distance: float = Field(6.0, gt=0, description="stain further than this from the reference: insufficient")
     counting: Literal["whole_smear", "adaptive"] = "whole_smear"
     heterogeneity_level: float = Field(0.01, gt=0, lt=1, description="slides differ: p value below which it is said")
-    validation: tuple[ValidatedGroup, ...] = Field(
+    validation: tuple[ValidationGroup, ...] = Field(
         (), description="the classifier's errors as this laboratory counted them; empty: as its card says"
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from smearscan.records import SlideSource
 from smearscan.slide.discover import is_folder, list_images, why_unlistable
-from smearscan.worksheet import WorksheetRow, read_worksheet
+from smearscan.worksheet import WorksheetRow, read_worksheet, why_no_patient
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +113,14 @@ def _from_rows(rows: Sequence[WorksheetRow], files: Sequence[Path]) -> Submissio
     listed = set(real.values())
     strangers = [file for file in files if _real(file) not in listed]
     reasons = [row.problem or _why_unusable(row.path) or _why_empty(row.path, images[row.path]) for row in rows]
-    # A line that cannot be used says neither whose a slide is nor that it is there already, and leaves it its name.
+    # A line that cannot be used does not say that its slide is there already, and leaves it its name. Whose the slide
+    # is it says all the same: a slip in another cell makes its patient no less somebody's claim.
     order = sorted(range(len(rows)), key=lambda place: bool(reasons[place]))
     names = tell_apart([rows[place].path for place in order] + strangers)
     name_of = dict(zip(order, names, strict=False))
     patients: dict[Path, set[str]] = defaultdict(set)
-    for row, reason in zip(rows, reasons, strict=True):
-        patients[real[row.path]] |= set() if reason else {row.patient_id}
+    for row in rows:
+        patients[real[row.path]] |= set() if why_no_patient(row.patient_id) else {row.patient_id}
     seen: Counter[Path] = Counter()
     sources, rejected = [], []
     for place, (row, reason) in enumerate(zip(rows, reasons, strict=True)):

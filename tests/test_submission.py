@@ -248,6 +248,14 @@ def test_a_slide_under_two_patients_is_given_to_neither(tmp_path: Path) -> None:
     assert [r.source.patient_id for r in submission.rejected] == ["P1", "P2"]
 
 
+def test_a_slip_in_another_cell_makes_a_second_patient_of_a_slide_no_less_one(tmp_path: Path) -> None:
+    """Whose it is nobody here can say: the line that is whole may be the one that is wrong."""
+    _field(tmp_path / "a.png")
+    submission = gather([], _worksheet(tmp_path, "path,patient_id,mpp\na.png,P1,wide\na.png,P2,0.2\n"))
+    assert not submission.sources
+    assert "listed under several patients" in submission.rejected[1].reason
+
+
 def test_an_input_that_the_worksheet_does_not_list_is_rejected(tmp_path: Path) -> None:
     _field(tmp_path / "a.png")
     sheet = _worksheet(tmp_path, "path,patient_id\na.png,P1\n")

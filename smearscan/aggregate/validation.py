@@ -21,36 +21,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from smearscan.error_counts import ValidationGroup
 from smearscan.errors import SettingsError
-from smearscan.settings import ValidatedGroup
 
 _KEYS = ("n_blasts", "n_called_of_blasts", "n_others", "n_called_of_others")
-
-
-@dataclass(frozen=True, slots=True)
-class ValidationGroup:
-    """Mononuclear cells of one group: how many there were of each kind, how many were called blast.
-
-    `n_suspect_of_others` are those above the lower line (see `doubt`), None where that was not counted.
-
-    Raises
-    ------
-    ValueError
-        If more were called than there were, or a count is negative.
-    """
-
-    name: str
-    n_blasts: int
-    n_called_of_blasts: int
-    n_others: int
-    n_called_of_others: int
-    n_suspect_of_others: int | None = None
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.n_called_of_blasts <= self.n_blasts and 0 <= self.n_called_of_others <= self.n_others):
-            raise ValueError(f"group {self.name!r}: more cells called than there were, or a negative count")
-        if self.n_suspect_of_others is not None and not 0 <= self.n_suspect_of_others <= self.n_others:
-            raise ValueError(f"group {self.name!r}: more cells suspect than there were, or a negative count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +68,9 @@ class Validation:
         return cls(groups, suspect_from=card.get("thresholds", {}).get("suspect"))
 
     @classmethod
-    def from_settings(cls, counted: Sequence[ValidatedGroup], suspect_from: float | None = None) -> Validation:
+    def from_settings(cls, counted: Sequence[ValidationGroup], suspect_from: float | None = None) -> Validation:
         """What a laboratory counted on its own smears, suspect cells by the line of the card."""
-        return cls(tuple(ValidationGroup(**group.model_dump()) for group in counted), True, suspect_from)
+        return cls(tuple(counted), True, suspect_from)
 
     @property
     def called_of_blasts(self) -> tuple[tuple[int, int], ...]:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from smearscan.error_counts import ValidationGroup
 from smearscan.errors import WeightsError
 from smearscan.models.specs import NETWORKS
 from smearscan.resources import configs_folder
@@ -67,27 +68,10 @@ class InputCard(_Part):
         return self
 
 
-class GroupCard(_Part):
-    """Counts of one validation group, as statistics.md asks: cells of one patient are alike."""
-
-    name: str
-    n_blasts: int = Field(0, ge=0, description="mononuclear cells that are blasts")
-    n_called_of_blasts: int = Field(0, ge=0)
-    n_others: int = Field(0, ge=0, description="mononuclear cells that are not")
-    n_called_of_others: int = Field(0, ge=0)
-    n_suspect_of_others: int | None = Field(None, ge=0, description="of these, above the lower line `suspect`")
-
-    @model_validator(mode="after")
-    def _no_more_called_than_there_were(self) -> GroupCard:
-        if self.n_called_of_blasts > self.n_blasts or self.n_called_of_others > self.n_others:
-            raise ValueError(f"group {self.name!r}: more cells called than there were")
-        return self
-
-
 class ValidationCard(_Part):
     """The groups a classifier was measured on, none of them trained on."""
 
-    groups: tuple[GroupCard, ...] = ()
+    groups: tuple[ValidationGroup, ...] = ()
     note: str = ""
     of: str = Field("", description="digest of packages and settings that were measured; others have other errors")
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from smearscan.classes import LOOK_LIKE_BLASTS, MONONUCLEAR, CellClass
+from smearscan.error_counts import ValidationGroup
 from smearscan.judge import make_pool, measured_digest
 from smearscan.models.calibrate import fit_temperature
-from smearscan.models.cards import GroupCard, ModelCard, ValidationCard
+from smearscan.models.cards import ModelCard, ValidationCard
 from smearscan.models.infer import infer, logits
 from smearscan.models.packages import Package, load_package, save_card, save_package
 from smearscan.settings import ClassifySettings
@@ -134,7 +135,7 @@ def ensemble_probability(
 
 def count(
     table: CellTable, rows: np.ndarray, blast: np.ndarray, judged: np.ndarray, called: np.ndarray
-) -> tuple[tuple[GroupCard, ...], dict[str, float | int | str]]:
+) -> tuple[tuple[ValidationGroup, ...], dict[str, float | int | str]]:
     """Counts by block or laboratory among mononuclear and called cells, and the figures of the card.
 
     `judged` are the mononuclear ones alone: an AUROC over cells chosen by their answer would flatter.
@@ -142,7 +143,7 @@ def count(
     is_blast = table.is_from("Early", "Pre", "Pro")[rows]
     own = table.is_from("Benign", "Early", "Pre", "Pro")[rows]
     stratum = judged | called
-    groups: list[GroupCard] = []
+    groups: list[ValidationGroup] = []
     figures: dict[str, float | int | str] = {}
     for source in range(len(SOURCES)):
         for block in np.unique(table.blocks[rows[table.sources[rows] == source]]):
@@ -151,11 +152,11 @@ def count(
             n_judged, n_called = int((group & stratum).sum()), int((group & called).sum())
             n_suspect = int((group & stratum & (blast >= SUSPECT)).sum())
             if n_judged and is_blast[group].any():
-                groups.append(GroupCard(name=name, n_blasts=n_judged, n_called_of_blasts=n_called))
+                groups.append(ValidationGroup(name=name, n_blasts=n_judged, n_called_of_blasts=n_called))
             elif n_judged:
                 told = n_suspect if n_judged >= _LEAST_FOR_SUSPECTS else None
                 groups.append(
-                    GroupCard(name=name, n_others=n_judged, n_called_of_others=n_called, n_suspect_of_others=told)
+                    ValidationGroup(name=name, n_others=n_judged, n_called_of_others=n_called, n_suspect_of_others=told)
                 )
             figures[f"read_fraction_{name}"] = round(n_called / max(1, int(group.sum())), 4)
             figures[f"n_{name}"] = int(group.sum())

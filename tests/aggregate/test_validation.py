@@ -56,7 +56,7 @@ def test_what_a_laboratory_counted_itself_is_local() -> None:
 def test_what_a_preset_lists_must_be_counts(tmp_path: Path) -> None:
     for changed, what in (
         ({"n_called_of_others": 11}, "more cells called"),
-        ({"n_blasts": -1}, "n_blasts"),
+        ({"n_blasts": -1}, "'block 1'.*a negative count"),
         ({"blasts": 3}, "blasts"),
     ):
         rows = [

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from small_networks import small_card, small_model, small_package
 
 from smearscan.crops.cut import WINDOW_UM
+from smearscan.error_counts import ValidationGroup
 from smearscan.errors import OutputError, WeightsError
 from smearscan.models import ModelCard, list_packages, load_card, load_package, save_package
 from smearscan.models.cards import (
     WIDEST_CELL_UM,
-    GroupCard,
     InputCard,
     ValidationCard,
     WeightsCard,
@@ -212,7 +212,7 @@ def test_a_card_reads_back_as_it_was_written(
         input=InputCard(window_um=29, um_per_px=0.3, side_px=64, background="black"),
         temperature=temperature,
         validation=ValidationCard(
-            groups=tuple(GroupCard(name=n, n_blasts=a + b, n_called_of_blasts=a) for n, a, b in groups)
+            groups=tuple(ValidationGroup(name=n, n_blasts=a + b, n_called_of_blasts=a) for n, a, b in groups)
         ),
         training={key: value for key, value in training.items() if value},
         data=tuple(data),

@@ -13,8 +13,9 @@ from torch import nn
 
 from smearscan.classes import blast_column
 from smearscan.datasets.samples import SampleSet
+from smearscan.error_counts import ValidationGroup
 from smearscan.models.calibrate import fit_temperature
-from smearscan.models.cards import GroupCard, InputCard, ModelCard, ValidationCard
+from smearscan.models.cards import InputCard, ModelCard, ValidationCard
 from smearscan.models.infer import logits
 from smearscan.models.packages import Package, load_package, save_card, save_package
 from smearscan.models.registry import network_spec
@@ -117,7 +118,7 @@ def describe(recipe: Recipe, sample_set: SampleSet, division: Division, shown: I
 
 def validation_counts(
     raw: np.ndarray, labels: np.ndarray, division: Division, classes: Sequence[str]
-) -> tuple[GroupCard, ...]:
+) -> tuple[ValidationGroup, ...]:
     """Cells of each subject of the validation images that are blasts and others, and were called blasts.
 
     Empty where the set's classes are not blasts and others.
@@ -132,6 +133,6 @@ def validation_counts(
         groups[row.sample.subject][at] += 1
         groups[row.sample.subject][at + 1] += int(is_called)
     return tuple(
-        GroupCard(name=name, n_blasts=n[0], n_called_of_blasts=n[1], n_others=n[2], n_called_of_others=n[3])
+        ValidationGroup(name=name, n_blasts=n[0], n_called_of_blasts=n[1], n_others=n[2], n_called_of_others=n[3])
         for name, n in sorted(groups.items())
     )
