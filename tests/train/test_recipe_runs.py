@@ -146,6 +146,15 @@ def test_the_papers_own_order_of_copies_and_split_runs_and_is_marked_as_leaky(cn
     assert "LEAKY" in (tmp_path / "metrics.md").read_text("utf-8")
 
 
+#: The command in a process of its own, which then names the threads that it leaves.
+ENDING = """
+from pathlib import Path
+from smearscan.cli.main import cli
+cli(standalone_mode=False)
+print("left:", *(task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")))
+"""
+
+
 @pytest.mark.slow
 def test_two_processes_share_a_batch_and_end_where_one_does(fields: Path, tmp_path: Path) -> None:
     # Seven images are four and three: each must weigh alike. Nothing is drawn, and no norm looks at a batch.
@@ -154,9 +163,12 @@ def test_two_processes_share_a_batch_and_end_where_one_does(fields: Path, tmp_pa
     given = ["sajon2024_cnn", "--data", str(fields), "--device", "cpu", "--precision", "float32", *given]
     two, one = tmp_path / "two", tmp_path / "one"
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command_line = [*launch, "-m", "smearscan.cli.main", "train", *given, "--out", str(two), "--threads", "1"]
+    (script := tmp_path / "ending.py").write_text(ENDING)
+    command_line = [*launch, str(script), "train", *given, "--out", str(two), "--threads", "1"]
     done = subprocess.run(command_line, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
+    # One of gloo's threads that outlives the interpreter aborts its process, one time in five.
+    assert done.stdout.count("left:") == 2 and "gloo" not in done.stdout
     assert (two / "metrics.md").is_file()
     assert load_package(str(two / "sajon2024_cnn.toml")).card.classes == ("Benign", "Early", "Pre", "Pro")
     assert CliRunner().invoke(command, [*given, "--out", str(one)], catch_exceptions=False).exit_code == 0

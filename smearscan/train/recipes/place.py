@@ -5,12 +5,14 @@ Under ``torchrun -m smearscan.cli.main train …`` every process has its share o
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
 from types import TracebackType
 from typing import Any, Literal
 
@@ -100,6 +102,9 @@ class Place:
         if self.world == 1:
             return
         if error is None:
+            # The group's threads end with its last user, and the network spread over the processes is one, in a cycle.
+            # A thread that outlives the interpreter aborts the process now and then, after all has been written.
+            gc.collect()
             torch.distributed.destroy_process_group()
             return
         is_stopped = isinstance(error, KeyboardInterrupt)
@@ -147,6 +152,9 @@ def open_place(device: str = "auto", precision: Precision = "auto") -> Place:
         device = _own_device(device)
         if device != "cpu":
             torch.cuda.set_device(device)  # what is broadcast goes by way of this GPU
+        # Its functions take the group of the moment for their default: loaded later, they keep the group, and its
+        # threads, for as long as the process lives.
+        import_module("torch.distributed.nn.functional")
         torch.distributed.init_process_group("gloo" if device == "cpu" else "nccl", timeout=_PATIENCE)
         rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
     if device == "auto":
