@@ -39,16 +39,19 @@ def whiten_cell(image: np.ndarray) -> np.ndarray:
         (S, S, 3) uint8: 0 outside the cell, else 128 + 40 standard deviations from the cell's mean, 8 to 248; all 0
         where there is no cell.
     """
-    inside = _interior(image)
+    whitened, inside = np.zeros_like(image), _interior(image)
     if cv2.countNonZero(inside) < _LEAST_PX:
-        return np.zeros_like(image)
-    centre, deviation = cv2.meanStdDev(cv2.LUT(image, _DENSITY), mask=inside)
+        return whitened
+    x, y, width, height = cv2.boundingRect(inside)
+    place = slice(y, y + height), slice(x, x + width)
+    cell, inside = image[place], inside[place]
+    centre, deviation = cv2.meanStdDev(cv2.LUT(cell, _DENSITY), mask=inside)
     spread = float(np.sqrt((deviation**2).mean())) + LEAST_SD
     # A pixel's new value depends on its old one alone: three tables serve all pixels.
     scaled = (_DENSITY - centre.T.astype(np.float32)) * np.float32(LEVELS_PER_SD / spread)
     table = (np.clip(scaled, -3 * LEVELS_PER_SD, 3 * LEVELS_PER_SD) + 128.5).astype(np.uint8)
-    whitened = cv2.LUT(image, table[None])
-    return cv2.bitwise_and(whitened, whitened, mask=inside)
+    cv2.copyTo(cv2.LUT(cell, table[None]), inside, whitened[place])
+    return whitened
 
 
 def _interior(image: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from smearscan.cut_cells import CutCells
 from smearscan.pipeline import SlidePlan
 from smearscan.records import Detection, PatientResult, SlideSource
+from smearscan.stages.packed import PackedPictures, pack, unpack
 from smearscan.stain import Normaliser
 from smearscan.survey import Survey
 
@@ -102,7 +103,7 @@ def _normaliser(table: dict[str, Any]) -> Normaliser:
 
 @dataclass(frozen=True, slots=True)
 class _CellsHeader:
-    """All of `CutCells` but the pixels."""
+    """All of `CutCells` but the pixels; of those the side of each kind of picture, px."""
 
     field_name: str
     detections: tuple[Detection, ...]
@@ -110,15 +111,19 @@ class _CellsHeader:
     areas_um2: tuple[float, ...]
     focus: tuple[float, ...]
     seconds: dict[str, float]
+    sides_px: dict[str, int]
 
 
 def dump_cells(cut: CutCells) -> bytes:
     """Cut cells as safetensors: the pictures, and all else as JSON in the header."""
     from safetensors.numpy import save
 
-    header = _CellsHeader(cut.field_name, cut.detections, cut.measures, cut.areas_um2, cut.focus, cut.seconds)
-    pictures = {key: np.ascontiguousarray(images) for key, images in cut.pictures.items()}
-    return bytes(save(pictures, {"cells": dump(header).decode()}))
+    packed = {key: pack(images) for key, images in cut.pictures.items()}
+    sides = {key: images.side_px for key, images in packed.items()}
+    header = _CellsHeader(cut.field_name, cut.detections, cut.measures, cut.areas_um2, cut.focus, cut.seconds, sides)
+    tensors = {f"{key}.pixels": images.pixels for key, images in packed.items()}
+    tensors |= {f"{key}.rectangles": images.rectangles for key, images in packed.items()}
+    return bytes(save(tensors, {"cells": dump(header).decode()}))
 
 
 def load_cells(data: bytes) -> CutCells:
@@ -128,13 +133,18 @@ def load_cells(data: bytes) -> CutCells:
     length = int.from_bytes(data[:8], "little")
     text = json.loads(data[8 : 8 + length])["__metadata__"]["cells"]
     header = load(_CellsHeader, text.encode())
+    tensors = load_tensors(data)
+    packed = {
+        key: PackedPictures(tensors[f"{key}.pixels"], tensors[f"{key}.rectangles"], side)
+        for key, side in header.sides_px.items()
+    }
     return CutCells(
         header.field_name,
         header.detections,
         header.measures,
         header.areas_um2,
         header.focus,
-        load_tensors(data),
+        {key: unpack(images) for key, images in packed.items()},
         header.seconds,
     )
 

@@ -132,6 +132,15 @@ def test_shrinking_averages_and_enlarging_keeps_the_level(tmp_path: Path, pictur
         assert abs(double.mean() - picture[40:60, 40:60].mean()) < 1
 
 
+@pytest.mark.parametrize("factor", [1.1, 1.33, 1.49, 1.6, 2.4, 3.3])
+def test_whatever_a_picture_shrinks_by_it_is_as_if_averaged(tmp_path: Path, picture: np.ndarray, factor: float) -> None:
+    size = Size(round(420 / factor), round(300 / factor))
+    with open_slide(save(tmp_path / "a.tif", picture, tile=(64, 64))) as slide:
+        small = slide.read(Box(0, 0, 420, 300), size)
+    averaged = cv2.resize(picture, tuple(size), interpolation=cv2.INTER_AREA)
+    assert np.abs(small.astype(float) - averaged).mean() < 0.7
+
+
 def test_a_large_request_read_in_blocks_equals_one_read_at_once(
     tmp_path: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
