@@ -10,7 +10,7 @@ import numpy as np
 
 from smearscan.detect import create_detector, detect_image, find_leukocytes, merge_detections
 from smearscan.detect.boxes import whole_box
-from smearscan.detect.ladder import SURE, climb, look
+from smearscan.detect.ladder import SURE, UNSURE, climb, look
 from smearscan.detect.pooled_scale import LEAST_IMAGES, PooledScale, pool_scale
 from smearscan.errors import ScaleError, SlideError
 from smearscan.geometry import Box, Mpp, Size
@@ -190,8 +190,14 @@ def _field_scale(
     own: Reading | None, shared: SharedScale | PooledScale | None, settings: Settings
 ) -> tuple[float | None, float]:
     """µm/px to search a field at that says none, and how unsure it is: by its red cells and what it shares."""
-    if isinstance(shared, SharedScale) and (own is None or agrees(shared, own, settings.scale)):
-        return shared.mpp / _BOX_TO_OUTLINE, shared.relative_sd
+    if isinstance(shared, SharedScale):
+        mpp = shared.mpp / _BOX_TO_OUTLINE
+        if own is None:
+            return mpp, shared.relative_sd
+        if agrees(shared, own, settings.scale):
+            return mpp, 0.0  # known twice over, however little the leukocytes say: nothing else is tried
+        if own.relative_sd >= UNSURE:  # a cell or two, as often something else: left only where nothing convinces
+            return mpp, max(shared.relative_sd, SURE)
     if isinstance(shared, PooledScale) and (own is None or own.relative_sd >= SURE):
         return shared.mpp, shared.relative_sd
     return (None, 0.0) if own is None else (own.mpp / _BOX_TO_OUTLINE, own.relative_sd)
