@@ -49,7 +49,7 @@ def _search(own: Reading | None, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     spot_leukocytes(path, Settings(), None, {Size(SIDE, SIDE): SHARED})
 
 
-@pytest.mark.parametrize("own", [None, Reading(0.1, 0.04, 20), Reading(0.11, 0.3, 1)])
+@pytest.mark.parametrize("own", [None, Reading(0.1, 0.04, 20), Reading(0.11, 0.13, 1)])
 def test_a_field_whose_red_cells_do_not_object_is_searched_at_the_shared_scale_alone(
     own: Reading | None, searched: _Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,7 +57,9 @@ def test_a_field_whose_red_cells_do_not_object_is_searched_at_the_shared_scale_a
     assert searched.at == [pytest.approx(SHARED.mpp)]
 
 
-@pytest.mark.parametrize(("own", "n_looks"), [(Reading(0.1, 0.04, 20), 1), (None, len(SCALES))])
+@pytest.mark.parametrize(
+    ("own", "n_looks"), [(Reading(0.1, 0.04, 20), 1), (Reading(0.11, 0.13, 1), len(SCALES)), (None, len(SCALES))]
+)
 def test_a_doubtful_leukocyte_has_other_scales_tried_only_where_no_red_cell_speaks_for_the_shared_one(
     own: Reading | None, n_looks: int, searched: _Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

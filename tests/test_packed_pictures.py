@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -11,7 +12,7 @@ from smearscan.cut_cells import CutCells
 from smearscan.geometry import Box
 from smearscan.records import Detection
 from smearscan.stages.encode import dump_cells, load_cells
-from smearscan.stages.packed import pack, unpack
+from smearscan.stages.packed import PackedPictures, pack, unpack
 
 
 @st.composite
@@ -32,6 +33,18 @@ def test_the_black_around_a_cell_is_not_stored() -> None:
     pictures = np.zeros((2, 64, 64, 3), np.uint8)
     pictures[0, 10:30, 20:50, 1] = 7
     assert pack(pictures).pixels.shape == (20 * 30, 3)
+
+
+@pytest.mark.parametrize("n_pixels", [599, 601])
+def test_pixels_that_are_not_those_of_the_rectangles_are_refused(n_pixels: int) -> None:
+    rectangles = np.array([[10, 30, 20, 50]], np.int32)
+    with pytest.raises(ValueError):
+        unpack(PackedPictures(np.zeros((n_pixels, 3), np.uint8), rectangles, 64))
+
+
+def test_a_rectangle_that_sticks_out_is_refused() -> None:
+    with pytest.raises(ValueError, match="sticks out"):
+        unpack(PackedPictures(np.zeros((600, 3), np.uint8), np.array([[10, 30, 50, 80]], np.int32), 64))
 
 
 def test_cut_cells_with_two_kinds_of_pictures_come_back() -> None:

@@ -43,14 +43,18 @@ def unpack(packed: PackedPictures) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the pixels are not those of the rectangles.
+        If the pixels are not those of the rectangles, or a rectangle sticks out.
     """
+    if packed.rectangles.size and not 0 <= packed.rectangles.min() <= packed.rectangles.max() <= packed.side_px:
+        raise ValueError(f"a rectangle sticks out of a picture of {packed.side_px} px")
     pictures = np.zeros((len(packed.rectangles), packed.side_px, packed.side_px, 3), np.uint8)
     first = 0
     for picture, (top, bottom, left, right) in zip(pictures, packed.rectangles.tolist(), strict=True):
         last = first + (bottom - top) * (right - left)
         picture[top:bottom, left:right] = packed.pixels[first:last].reshape(bottom - top, right - left, 3)
         first = last
+    if first != len(packed.pixels):
+        raise ValueError(f"{len(packed.pixels)} pixels for rectangles of {first}")
     return pictures
 
 
