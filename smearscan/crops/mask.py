@@ -189,13 +189,10 @@ def _as_mask(cell: np.ndarray, nucleus: np.ndarray, crop: Crop, plan: MaskNetPla
 
 
 def _framed(mask: np.ndarray, side_px: int) -> np.ndarray:
-    """A mask of the middle on the whole window; `np.pad` takes ten times as long to say how."""
-    around = (side_px - len(mask)) // 2
-    if not around:
-        return mask
-    framed = np.zeros((side_px, side_px), bool)
-    framed[around : around + len(mask), around : around + len(mask)] = mask
-    return framed
+    """A mask of the middle on the whole window."""
+    n = (side_px - len(mask)) // 2
+    # `np.pad` takes ten times as long.
+    return cv2.copyMakeBorder(mask.view(np.uint8), n, n, n, n, cv2.BORDER_CONSTANT, value=0).view(bool)
 
 
 def network_window(pixels: np.ndarray, um_per_px: float, plan: MaskNetPlan) -> np.ndarray:

@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 from pretended_night import open_night
+from screened import screen_here
 from servers import PostgreSQL, Redis, short_folder
 
+from smearscan.settings import Settings
 from smearscan.store.database import Database
+from smearscan.store.location import find_location
 from smearscan.store.reading import open_reader
-from smearscan.store.state import State
+from smearscan.store.state import State, open_state
+from smearscan.submission import gather
+from smearscan.synth import write_smear
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +107,23 @@ def redis_server(redis_process: Redis) -> Redis:
     client.flushall()
     client.close()
     return redis_process
+
+
+@pytest.fixture(scope="module")
+def smear(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small scan."""
+    path = tmp_path_factory.mktemp("smear") / "a.tif"
+    write_smear(path, 700, 600, 3, mpp=0.2, cells_per_mm2=900.0, layout="field")
+    return path
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory, smear: Path) -> Iterator[State]:
+    """A state in which that scan was screened with the default settings."""
+    opened = open_state(find_location(str(tmp_path_factory.mktemp("state"))))
+    screen_here(opened, gather([smear]), Settings())
+    yield opened
+    opened.database.close()
 
 
 _NUMBERS = count(1)
