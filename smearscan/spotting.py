@@ -192,13 +192,14 @@ def _field_scale(
     """µm/px to search a field at that says none, and how unsure it is: by its red cells and what it shares."""
     if isinstance(shared, SharedScale):
         mpp = shared.mpp / _BOX_TO_OUTLINE
-        is_agreed = own is not None and agrees(shared, own, settings.scale)
-        if own is None or own.relative_sd >= UNSURE:
-            # A single cell is as often something else: it says nothing for a scale, and against one only that all are
-            # tried where nothing is found.
-            return mpp, shared.relative_sd if own is None or is_agreed else max(shared.relative_sd, SURE)
-        if is_agreed:
-            return mpp, 0.0  # known twice over, however little the leukocytes say: nothing else is tried
+        if own is None:
+            return mpp, shared.relative_sd
+        is_one_cell = own.relative_sd >= UNSURE  # as often something else: it settles nothing, and is no scale to try
+        if agrees(shared, own, settings.scale):
+            # Known twice over nothing else is tried, however little the leukocytes say.
+            return mpp, shared.relative_sd if is_one_cell else 0.0
+        if is_one_cell:
+            return mpp, max(shared.relative_sd, SURE)
     if isinstance(shared, PooledScale) and (own is None or own.relative_sd >= SURE):
         return shared.mpp, shared.relative_sd
     return (None, 0.0) if own is None else (own.mpp / _BOX_TO_OUTLINE, own.relative_sd)
