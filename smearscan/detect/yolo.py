@@ -17,7 +17,7 @@ from smearscan.detect.network import N_BINS, OUTPUT_STRIDES_PX, build_network
 #: forward pass: what is found then depends on the image alone, never on what else was in a batch.
 _SIDES_PX = (64, 96, 128, 160, 192, 256, 320, 384, 512, 768)
 #: The image is mirrored this far at its sides, px: a cell that the side cuts looks whole, and is found.
-_RIM_PX = 16
+RIM_PX = 16
 #: A box of which less than this lies on the image belongs to the mirrored rim; a cell cut at a corner has a quarter.
 _MIN_ON_IMAGE = 0.2
 #: Windows into which larger images are cut overlap by this, px: more than the largest leukocyte at 0.5 µm/px.
@@ -66,7 +66,7 @@ class YoloDetector:
     def detect(self, rgb: np.ndarray, um_per_px: float) -> list[tuple[FloatBox, float]]:
         """Leukocytes of one image of known scale; (H, W, 3) uint8 RGB. Sorted by top, then left."""
         image, ratio = resize_to_scale(rgb, um_per_px, self._um_per_px)
-        framed = cv2.copyMakeBorder(image, _RIM_PX, _RIM_PX, _RIM_PX, _RIM_PX, cv2.BORDER_REFLECT)
+        framed = cv2.copyMakeBorder(image, RIM_PX, RIM_PX, RIM_PX, RIM_PX, cv2.BORDER_REFLECT)
         found = [self._search(framed, window) for window in _windows(*framed.shape[:2])]
         corners, scores = np.concatenate([c for c, _ in found]), np.concatenate([s for _, s in found])
         corners, scores = _without_rim(corners, scores, *image.shape[:2])
@@ -117,7 +117,7 @@ class YoloDetector:
 
 def _without_rim(corners: np.ndarray, scores: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Boxes in px of the image, cut at its sides, without those that lie on the mirrored rim."""
-    corners = corners - _RIM_PX
+    corners = corners - RIM_PX
     cut = np.clip(corners, 0, np.array([width, height] * 2, np.float64))
     area, seen = (corners[:, 2:] - corners[:, :2]).prod(1), cut[:, 2:] - cut[:, :2]
     is_kept = (seen.min(1, initial=np.inf) >= 2) & (seen.prod(1) >= _MIN_ON_IMAGE * area)

@@ -1,6 +1,7 @@
 """The fields the shipped detector is trained on, and the command that trains it.
 
-python -m smearscan.train.detector_corpus --data DIR --out DIR [--seconds S] [--teacher CHECKPOINT] [--without SOURCE]
+python -m smearscan.train.detector_corpus --data DIR --out DIR [--seconds S] [--lr R] [--final-lr SHARE] [--threads N]
+    [--teacher CHECKPOINT] [--without SOURCE]
 
 First without `--teacher`, on the labelled fields alone; then with that run's checkpoint as teacher and start, and the
 fields without boxes as well. `DIR` holds the development images as they are described beside them.
@@ -93,11 +94,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=1800.0)
     parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--final-lr", type=float, default=0.01, help="share of the rate that is left at the end")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--teacher", type=Path)
     parser.add_argument("--without", action="append", default=[], help="a source left out, such as 575x575")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(arguments.threads)
     teacher = None
     if arguments.teacher:
         weights = torch.load(arguments.teacher, weights_only=True)["weights"]
@@ -109,7 +112,9 @@ def main() -> None:
     groups = {source: fields for source, fields in groups.items() if source not in arguments.without}
     print({source: len(fields) for source, fields in groups.items()}, flush=True)
     maker = TileMaker(groups, {"taleqani": 1.2}, TileRecipe(), arguments.seed)
-    recipe = DetectorRecipe(seconds=arguments.seconds, lr=arguments.lr, seed=arguments.seed)
+    recipe = DetectorRecipe(
+        seconds=arguments.seconds, lr=arguments.lr, final_lr=arguments.final_lr, seed=arguments.seed
+    )
     train_detector(maker, arguments.out, recipe, arguments.teacher)
 
 

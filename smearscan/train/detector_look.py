@@ -36,6 +36,25 @@ def vary_stain_lut(rng: np.random.Generator, own: np.ndarray, other: np.ndarray 
     return table
 
 
+def vary_dye(rng: np.random.Generator, rgb: np.ndarray) -> np.ndarray:
+    """A film that took up less dye or more, of another shade: density scaled and its channels mixed.
+
+    Parameters
+    ----------
+    rgb
+        (H, W, 3) uint8. White stays white.
+
+    Returns
+    -------
+    (H, W, 3) uint8.
+    """
+    apart = 0.1 if rng.random() < 0.75 else 0.25
+    mix = np.eye(3, dtype=np.float32) + rng.normal(0, apart, (3, 3)).astype(np.float32)
+    mix *= np.float32(np.clip(np.exp(rng.normal(-0.05, 0.35)), 0.4, 2.2)) / np.maximum(mix.sum(1, keepdims=True), 0.3)
+    density = np.maximum(cv2.transform(_LEVELS[rgb], mix), 0)
+    return np.clip(255 * np.power(np.float32(10), -density) + 0.5, 0, 255).astype(np.uint8)
+
+
 def draw_dirt(rng: np.random.Generator, canvas: np.ndarray, boxes: np.ndarray, scale: float) -> None:
     """Draw what is no leukocyte: platelet-like specks, stain deposit, dust, fibres, scale bars. In place."""
     side = canvas.shape[0]
@@ -52,9 +71,9 @@ def draw_dirt(rng: np.random.Generator, canvas: np.ndarray, boxes: np.ndarray, s
                 dx, dy = rng.normal(0, 3 * scale, 2)
                 radius = max(1, round(rng.uniform(0.8, 3.0) * scale))
                 cv2.circle(layer, (int(x + dx), int(y + dy)), radius, purple, -1, cv2.LINE_AA)
-        elif kind < 0.75:  # dust, no stain: dark and grey
+        elif kind < 0.75:  # dust, no stain: dark and grey; smaller than nuclei, which strong stain blackens too
             grey = int(rng.integers(0, 110))
-            axes = (max(1, int(rng.integers(1, 12) * scale)), max(1, int(rng.integers(1, 9) * scale)))
+            axes = (max(1, int(rng.integers(1, 7) * scale)), max(1, int(rng.integers(1, 6) * scale)))
             cv2.ellipse(layer, (x, y), axes, float(rng.uniform(0, 180)), 0, 360, (grey, grey, grey), -1, cv2.LINE_AA)
         elif kind < 0.92:  # a fibre or scratch
             tone = int(rng.integers(20, 235))
@@ -99,7 +118,9 @@ def _vary_light(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
         keep = np.float32(rng.uniform(0.0 if rng.random() < 0.15 else 0.45, 1.5))
         mix = ((keep * np.eye(3, dtype=np.float32) + (1 - keep) / 3) @ mix).astype(np.float32)
     image = cv2.transform(image, mix)
-    white = rng.uniform(0.72, 1.04) * np.exp(rng.normal(0, 0.05, 3))
+    tint = 0.05 if rng.random() < 0.8 else 0.2  # now and then yellowed glass, or a lamp that nobody balanced
+    white = rng.uniform(0.72, 1.04) * np.exp(rng.normal(0, tint, 3))
+    white /= max(1.0, white.max() / 1.04)
     gamma = np.float32(np.exp(rng.normal(0, 0.18)))
     image = (np.clip(image, 0, 1) ** gamma * white.astype(np.float32)).astype(np.float32)
     if rng.random() < 0.4:

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from smearscan.detect.yolo import RIM_PX
 from smearscan.train.detector_fields import BASE_UM_PER_PX, TrainingField
-from smearscan.train.detector_look import draw_dirt, vary_optics, vary_stain_lut
+from smearscan.train.detector_look import draw_dirt, vary_dye, vary_optics, vary_stain_lut
+from smearscan.train.detector_rims import mirrored
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,9 @@ class TileRecipe:
     p_dense: float = 0.25
     p_dirt: float = 0.4
     p_own_stain: float = 0.3
-    p_lone: float = 0.3
+    p_dye: float = 0.5
+    p_lone: float = 0.4
+    p_mirrored: float = 0.6
     p_sparse: float = 0.35
     min_visible: float = 0.2
     min_side_px: float = 2.5
@@ -68,6 +72,8 @@ class TileMaker:
         if rng.random() < recipe.p_dirt:
             draw_dirt(rng, canvas, boxes, scale)
         canvas, boxes = _turn(canvas, boxes, int(rng.integers(8)))
+        if rng.random() < recipe.p_dye:
+            canvas = vary_dye(rng, canvas)
         return vary_optics(rng, canvas), boxes
 
     def _draw(self, rng: np.random.Generator, source: str | None = None) -> TrainingField:
@@ -89,6 +95,7 @@ class TileMaker:
         is_lone = (
             rng.random() < self._recipe.p_lone
         )  # as a field of its own comes: glass beside it, cells cut at its rim
+        is_mirrored = is_lone and rng.random() < self._recipe.p_mirrored
         # Film between leukocytes, of which a scan has more than anything: tiles with few of them or none.
         p_bare = float(rng.choice([0.8, 0.95, 1.0])) if rng.random() < self._recipe.p_sparse else 0.0
         found: list[np.ndarray] = []
@@ -98,7 +105,8 @@ class TileMaker:
             while x < side:
                 field = self._draw(rng) if mixed else self._draw(rng, main.source)
                 field = _bare_part(field) if rng.random() < p_bare else field
-                row.append((x, *self._take(rng, field, shrink, stain)))
+                patch, inside = self._take(rng, field, shrink, stain)
+                row.append((x, *(mirrored(patch, inside, RIM_PX) if is_mirrored else (patch, inside))))
                 x += row[-1][1].shape[1] + (int(rng.integers(4, 24)) if is_lone else 0)
             heights = [patch.shape[0] for _, patch, _ in row]
             # Side by side all are cut to the lowest: what lay under the next row would leave its boxes behind.

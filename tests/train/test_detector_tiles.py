@@ -14,6 +14,7 @@ from smearscan.train.detector_fields import (
     training_field,
 )
 from smearscan.train.detector_labels import clean_labels, label_field, purple_density
+from smearscan.train.detector_look import vary_dye
 from smearscan.train.detector_tiles import TileMaker, TileRecipe
 
 NUCLEUS = (98, 52, 138)
@@ -87,3 +88,13 @@ def test_slips_among_human_labels_are_taken_out() -> None:
     rgb, boxes = _field()
     slips = np.array([(100, 5, 140, 45), (21, 31, 60, 70)], np.float32)  # bare film; the first cell again
     assert np.array_equal(clean_labels(rgb, np.concatenate([boxes, slips]), 0.25, _Teacher()), boxes)
+
+
+def test_a_film_that_took_up_more_dye_is_darker_and_clear_glass_stays_white() -> None:
+    rgb, _ = _field()
+    rgb[:8] = 255
+    changed = [vary_dye(np.random.default_rng(seed), rgb) for seed in range(30)]
+    assert all((film[:8] == 255).all() for film in changed)
+    darkness = np.array([255 - film[50, 40].mean() for film in changed])
+    assert darkness.min() < 255 - rgb[50, 40].mean() < darkness.max()
+    assert all(film[50, 40].mean() < film[9, 5].mean() for film in changed)  # a nucleus stays darker than the film
