@@ -2,8 +2,8 @@
 
 python -m smearscan.train.detector_export CHECKPOINT [CHECKPOINT ...]
 
-Several checkpoints of one line of training become one network, the mean of their weights: on films of laboratories
-that none was trained on it finds cells better than each.
+Several checkpoints of one line of training become one network, the mean of their weights; what that gained and lost is
+told in docs/decisions/0003-finding-cells.md.
 
 References
 ----------
