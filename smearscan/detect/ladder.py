@@ -19,8 +19,9 @@ SCALES = tuple(0.04 * STEP**step for step in range(13))
 SURE, UNSURE = 0.05, 0.1
 #: What is found at a measured scale must say this much for it: a third of what one sure leukocyte of usual size does.
 _CONVINCING = 0.5
-#: So many images look best at a scale that is not theirs, and so many measurements are of something else.
-_WRONG_LOOKS, _WRONG_MEASURES = 0.05, 0.2
+#: So many images look best at a scale that is not theirs, and so many measurements count as of something else: sure
+#: ones, and those of a few cells, which settle what the leukocytes leave open and no more.
+_WRONG_LOOKS, _WRONG_SURE, _WRONG_OTHERS = 0.05, 0.2, 0.75
 #: What a right one is off by all the same, natural logarithm: patients differ, and a step is 0.26.
 _MEASURE_SD = 0.15
 
@@ -52,7 +53,7 @@ def detect_image(
     -------
     Boxes in px of `rgb` with scores, sorted by top, then left. Where no scale is known, or what is found at a measured
     one hardly speaks for it, those at the likeliest of a ladder of scales that a scale beside it finds too; scales near
-    a sure measurement are likelier than others.
+    the measured one are likelier than others, the more so if it is sure.
     """
     if um_per_px is None or relative_sd >= UNSURE:
         rungs = climb(rgb, detector)
@@ -61,7 +62,7 @@ def detect_image(
     if relative_sd == 0 or _is_convincing(found, um_per_px, relative_sd):
         return found
     rungs = climb(rgb, detector, (um_per_px, found))
-    chances = look(rungs) + (_measured(rungs, um_per_px) if relative_sd < SURE else 0.0)
+    chances = look(rungs) + _measured(rungs, um_per_px, _WRONG_SURE if relative_sd < SURE else _WRONG_OTHERS)
     return _confirmed(rungs, int(np.argmax(chances)))
 
 
@@ -100,10 +101,10 @@ def look(rungs: Sequence[Rung]) -> np.ndarray:
     return np.log((1 - _WRONG_LOOKS) * chances / chances.sum() + _WRONG_LOOKS / len(raw))
 
 
-def _measured(rungs: Sequence[Rung], um_per_px: float) -> np.ndarray:
-    """Logarithm of the probability of each scale by a measurement that may be of something else, (N,) float64."""
+def _measured(rungs: Sequence[Rung], um_per_px: float, wrong: float) -> np.ndarray:
+    """Logarithm of the probability of each scale by a measurement, one in so many being of something else, (N,)."""
     near = np.exp(-0.5 * (np.log([rung.um_per_px / um_per_px for rung in rungs]) / _MEASURE_SD) ** 2)
-    return np.log((1 - _WRONG_MEASURES) * near / max(near.sum(), 1e-9) + _WRONG_MEASURES / len(near))
+    return np.log((1 - wrong) * near / max(near.sum(), 1e-9) + wrong / len(near))
 
 
 def _beside(found: Sequence[Sequence[tuple[FloatBox, float]]], i: int) -> list[Sequence[tuple[FloatBox, float]]]:

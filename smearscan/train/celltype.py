@@ -26,8 +26,9 @@ from smearscan.models.packages import Package, load_package, save_card, save_pac
 from smearscan.models.registry import create_model
 from smearscan.resources import configs_folder
 from smearscan.settings import load_settings
+from smearscan.train.averages import blended
 from smearscan.train.cells import CellTable, is_outlined, load_cells
-from smearscan.train.fit import Batch, Recipe, blended, fit, soft_targets
+from smearscan.train.fit import Batch, Recipe, fit, soft_targets
 from smearscan.train.history import training_told
 from smearscan.train.labels_read import labels_read
 from smearscan.train.run_time import run_time_pictures

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from smearscan.detect.network import build_network, quiet_ultralytics
+from smearscan.train.averages import follow
 from smearscan.train.detector_tiles import TileMaker
 
 
@@ -94,16 +95,6 @@ def _optimiser(network: torch.nn.Module, recipe: DetectorRecipe) -> torch.optim.
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.999))
 
 
-def _average(average: torch.nn.Module, network: torch.nn.Module, decay: float) -> None:
-    with torch.no_grad():
-        live = network.state_dict()
-        for name, value in average.state_dict().items():
-            if value.dtype.is_floating_point:
-                value.lerp_(live[name], 1 - decay)
-            else:
-                value.copy_(live[name])
-
-
 def train_detector(maker: TileMaker, out: Path, recipe: DetectorRecipe, start: Path | None = None) -> Path:
     """Train for `recipe.seconds` of wall time and write the averaged weights.
 
@@ -132,7 +123,7 @@ def train_detector(maker: TileMaker, out: Path, recipe: DetectorRecipe, start: P
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1.0, (step + 1) / recipe.warmup_steps)
         parts = _step(network, criterion, optimiser, batch)
-        _average(average, network, min(recipe.ema_decay, (step + 1) / (step + 20)))
+        follow(average, network, min(recipe.ema_decay, (step + 1) / (step + 20)))
         smooth = parts if step == 0 else 0.98 * smooth + 0.02 * parts
         step += 1
         if step % recipe.checkpoint_every == 0:

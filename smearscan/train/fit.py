@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from smearscan.train.averages import follow
 from smearscan.train.mix_style import styles_mixed
 
 #: A batch: network input (B, 3, S, S) and target probabilities (B, C).
@@ -87,7 +88,7 @@ def fit(
             nn.utils.clip_grad_norm_(model.parameters(), 2.0)
             optimiser.step()
             cycle.step()
-            _average(kept, model, min(recipe.average, step / (step + 19)))
+            follow(kept, model, min(recipe.average, step / (step + 19)))
             total += loss.item()
             if step % _TOLD_EVERY == 0:
                 mean = total / _TOLD_EVERY
@@ -96,28 +97,6 @@ def fit(
                 if checkpoint is not None:
                     torch.save(kept.state_dict(), checkpoint)
     return kept.requires_grad_(False)
-
-
-@torch.no_grad()
-def _average(kept: nn.Module, model: nn.Module, share: float) -> None:
-    for old, new in zip(kept.state_dict().values(), model.state_dict().values(), strict=True):
-        if old.is_floating_point():
-            old.lerp_(new, 1 - share)
-        else:
-            old.copy_(new)
-
-
-def blended(model: nn.Module, other: nn.Module, share: float) -> nn.Module:
-    """`model` with the mean of its own weights, counting `share`, and those of `other`, in place.
-
-    A network that was carried away from home keeps most of what it won abroad, and gets back what it lost at home.
-
-    References
-    ----------
-    Wortsman et al. 2022, https://doi.org/10.48550/arXiv.2109.01903.
-    """
-    _average(model, other, share)
-    return model
 
 
 def soft_targets(labels: np.ndarray, n_classes: int, smoothing: float = 0.06) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from smearscan.crops.network import CellMaskNet
+from smearscan.train.averages import follow
 from smearscan.train.mask_data import SIDE_PX, UM_PER_PX, LabelledCell, MaskSource, draw_window
 from smearscan.train.mask_taught import TaughtCells
 
@@ -120,7 +121,7 @@ def train_masks(
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
         schedule.step()
-        _average(average, network, min(recipe.averaging, step / (step + 10)))
+        follow(average, network, min(recipe.averaging, step / (step + 10)))
         losses.append(float(loss.detach()))
         if step % recipe.save_every == 0 or step == recipe.n_steps:
             save_file({name: value.contiguous() for name, value in average.state_dict().items()}, out)
@@ -136,15 +137,6 @@ def _freeze_norms(network: CellMaskNet) -> None:
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eval()
-
-
-@torch.no_grad()
-def _average(average: CellMaskNet, network: CellMaskNet, keep: float) -> None:
-    for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - keep)
-        else:
-            mean.copy_(value)
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:

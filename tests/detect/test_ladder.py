@@ -125,6 +125,13 @@ def test_where_nothing_is_found_a_sure_scale_stands_and_an_unsure_one_does_not()
     assert len(detect_image(RGB, unsure, SCALES[11], (SURE + UNSURE) / 2)) == 1
 
 
+def test_where_two_scales_look_alike_the_measured_one_is_taken_however_unsure() -> None:
+    alike = {k: _cells(0.6, side=11.0 / SCALES[k]) for k in range(len(SCALES))}
+    for step in (3, 9):
+        found = detect_image(RGB, Scripted(alike), SCALES[step], (SURE + UNSURE) / 2)
+        assert [box.width for box, _ in found] == pytest.approx([11.0 / SCALES[step]])
+
+
 def test_a_scale_that_rests_on_next_to_nothing_is_not_even_tried() -> None:
     detector = Scripted(_leukocyte(5))
     assert detect_image(RGB, detector, 0.77, UNSURE) == detect_image(RGB, Scripted(_leukocyte(5)))

@@ -11,7 +11,8 @@ import torch
 
 from smearscan.crops.prepare import softened
 from smearscan.crops.whiten import LEVELS_PER_SD, whiten_cell
-from smearscan.train.fit import Recipe, blended, fit, soft_targets
+from smearscan.train.averages import blended
+from smearscan.train.fit import Recipe, fit, soft_targets
 from smearscan.train.restain import Restainer, Strength, to_density, whiten
 from smearscan.train.restain import softened as trained_soft
 
