@@ -11,17 +11,18 @@ import numpy as np
 from smearscan.detect.base import Detector, FloatBox
 from smearscan.detect.evidence import again, log_likelihood
 
-#: Scales tried where nothing is known, µm/px: every camera on every objective from 10× to 100×.
+#: Scales tried where nothing is known, µm/px: every camera on every objective from 10× to 100×, and pictures of the
+#: finest that were enlarged since.
 STEP = 1.3
-SCALES = tuple(0.04 * STEP**step for step in range(13))
+SCALES = tuple(0.04 * STEP**step for step in range(-2, 13))
 #: Relative error of a measured scale below which it holds where nothing is found, and from which on it is not even
 #: tried: it rests on a single cell, which is as often something else.
 SURE, UNSURE = 0.05, 0.1
 #: What is found at a measured scale must say this much for it: a third of what one sure leukocyte of usual size does.
 _CONVINCING = 0.5
 #: So many images look best at a scale that is not theirs, and so many measurements count as of something else: sure
-#: ones, and those of a few cells, which settle what the leukocytes leave open and no more.
-_WRONG_LOOKS, _WRONG_SURE, _WRONG_OTHERS = 0.05, 0.2, 0.75
+#: ones, those of a few cells and those of one, which settle what the leukocytes leave open and no more.
+_WRONG_LOOKS, _WRONG_SURE, _WRONG_FEW, _WRONG_ONE = 0.05, 0.2, 0.75, 0.9
 #: What a right one is off by all the same, natural logarithm: patients differ, and a step is 0.26.
 _MEASURE_SD = 0.15
 
@@ -55,14 +56,18 @@ def detect_image(
     one hardly speaks for it, those at the likeliest of a ladder of scales that a scale beside it finds too; scales near
     the measured one are likelier than others, the more so if it is sure.
     """
-    if um_per_px is None or relative_sd >= UNSURE:
+    if um_per_px is None:
         rungs = climb(rgb, detector)
-        return _confirmed(rungs, int(np.argmax(look(rungs))))
-    found = detector.detect(rgb, um_per_px)
-    if relative_sd == 0 or _is_convincing(found, um_per_px, relative_sd):
-        return found
-    rungs = climb(rgb, detector, (um_per_px, found))
-    chances = look(rungs) + _measured(rungs, um_per_px, _WRONG_SURE if relative_sd < SURE else _WRONG_OTHERS)
+        chances = look(rungs)
+    elif relative_sd >= UNSURE:
+        rungs = climb(rgb, detector)
+        chances = look(rungs) + _measured(rungs, um_per_px, _WRONG_ONE)
+    else:
+        found = detector.detect(rgb, um_per_px)
+        if relative_sd == 0 or _is_convincing(found, um_per_px, relative_sd):
+            return found
+        rungs = climb(rgb, detector, (um_per_px, found))
+        chances = look(rungs) + _measured(rungs, um_per_px, _WRONG_SURE if relative_sd < SURE else _WRONG_FEW)
     return _confirmed(rungs, int(np.argmax(chances)))
 
 

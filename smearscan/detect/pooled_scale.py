@@ -1,6 +1,6 @@
 """One scale for images of one size that came together, by the leukocytes on them.
 
-For images without usable red cells. A lone image's scale is a guess among thirteen; what several say of each scale is
+For images without usable red cells. A lone image's scale is a guess among fifteen; what several say of each scale is
 multiplied, as one camera on one objective most often took them, and the peak is read between the steps.
 """
 
@@ -44,7 +44,7 @@ def pool_scale(looks: Sequence[np.ndarray]) -> PooledScale | None:
     Parameters
     ----------
     looks
-        For each image the logarithm of the probability of each of `SCALES`, (13,) float64, all scales being equally
+        For each image the logarithm of the probability of each of `SCALES`, (15,) float64, all scales being equally
         likely before. The order does not matter.
 
     Notes

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from smearscan.detect.network import build_network, quiet_ultralytics
+from smearscan.models.infer import has_native_bfloat16
 from smearscan.train.averages import follow
 from smearscan.train.detector_tiles import TileMaker
 
@@ -137,7 +138,7 @@ def _step(
     network: torch.nn.Module, criterion: Any, optimiser: torch.optim.Optimizer, batch: dict[str, torch.Tensor]
 ) -> np.ndarray:
     image = batch["img"].permute(0, 3, 1, 2).float().div_(255).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_native_bfloat16()):
         found = network(image)
     found = {k: v.float() if torch.is_tensor(v) else v for k, v in found.items()}
     loss, _ = criterion(found, {**batch, "img": image})

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from smearscan.models.infer import has_native_bfloat16
 from smearscan.train.averages import follow
 from smearscan.train.mix_style import styles_mixed
 
@@ -80,7 +81,7 @@ def fit(
         for step in range(1, recipe.steps + 1):
             images, targets = draw(rng)
             model.train()
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=has_native_bfloat16()):
                 logits = model(images.contiguous(memory_format=torch.channels_last))
             loss = -(targets * functional.log_softmax(logits.float(), 1)).sum(1).mean()
             optimiser.zero_grad()

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from smearscan.crops.network import CellMaskNet
+from smearscan.models.infer import has_native_bfloat16
 from smearscan.train.averages import follow
 from smearscan.train.mask_data import SIDE_PX, UM_PER_PX, LabelledCell, MaskSource, draw_window
 from smearscan.train.mask_taught import TaughtCells
@@ -113,7 +114,7 @@ def train_masks(
         shown = network.plan.middle(sides[step % len(sides)])
         images, labels = images[..., shown, shown], labels[..., shown, shown]
         batch = (images.float() / 255).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_native_bfloat16()):
             logits = network(batch)
         loss = mask_loss(logits.float(), labels)
         optimiser.zero_grad(set_to_none=True)

@@ -84,7 +84,7 @@ def test_the_score_elsewhere_is_that_of_the_box_that_overlaps() -> None:
     assert again(found, []).tolist() == [0.0, 0.0, 0.0] and again([], beside).shape == (0,)
 
 
-@pytest.mark.parametrize("step", [1, 4, 8, 11])
+@pytest.mark.parametrize("step", [1, 4, 8, 11, 13])
 def test_one_leukocyte_outweighs_a_crowd_of_doubtful_ones_at_a_coarser_scale(step: int) -> None:
     crowd = {k: _cells(*[0.65] * 12, side=13.0 / SCALES[k]) for k in range(step + 4, len(SCALES))}
     found = detect_image(RGB, Scripted({**_leukocyte(step), **crowd}))
@@ -125,10 +125,11 @@ def test_where_nothing_is_found_a_sure_scale_stands_and_an_unsure_one_does_not()
     assert len(detect_image(RGB, unsure, SCALES[11], (SURE + UNSURE) / 2)) == 1
 
 
-def test_where_two_scales_look_alike_the_measured_one_is_taken_however_unsure() -> None:
+@pytest.mark.parametrize("relative_sd", [SURE / 2, (SURE + UNSURE) / 2, UNSURE + 0.03])
+def test_where_scales_look_alike_the_measured_one_is_taken_however_unsure(relative_sd: float) -> None:
     alike = {k: _cells(0.6, side=11.0 / SCALES[k]) for k in range(len(SCALES))}
     for step in (3, 9):
-        found = detect_image(RGB, Scripted(alike), SCALES[step], (SURE + UNSURE) / 2)
+        found = detect_image(RGB, Scripted(alike), SCALES[step], relative_sd)
         assert [box.width for box, _ in found] == pytest.approx([11.0 / SCALES[step]])
 
 
