@@ -29,13 +29,13 @@ class SmearscanError(Exception):
     what
         What is wrong, naming the file.
     remedy
-        What the reader can do about it.
+        What the reader can do about it; printed as a sentence of its own.
     """
 
     def __init__(self, what: str, remedy: str = "") -> None:
         self.what = what
         self.remedy = remedy
-        super().__init__(f"{what}. {remedy}" if remedy else what)
+        super().__init__(f"{what}. {remedy[:1].upper()}{remedy[1:]}" if remedy else what)
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process borders; the default would pass one joined argument.

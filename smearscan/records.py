@@ -5,6 +5,7 @@ Stored coordinates are level-0 pixels. Arrays are (H, W, 3) uint8 RGB unless sai
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -214,6 +215,14 @@ class FieldResult:
     scale: Scale
 
 
+def images_lost(n_used: int, left_out: Sequence[str]) -> str:
+    """One line on the images that a slide made of several does without, the first by name; "" where there is none."""
+    if not left_out:
+        return ""
+    others = "" if len(left_out) == 1 else "; slides.csv names the others"
+    return f"{len(left_out)} of {n_used + len(left_out)} images left out: {left_out[0]}{others}"
+
+
 @dataclass(frozen=True, slots=True)
 class SlideResult:
     """All that was learned of one slide. A failed one has `status` failed, a `reason` and the `error_kind`.
@@ -242,6 +251,11 @@ class SlideResult:
     def is_partial(self) -> bool:
         """Whether an image of the slide had to be left out."""
         return bool(self.left_out)
+
+    @property
+    def loss(self) -> str:
+        """What `images_lost` says of it."""
+        return images_lost(len(self.fields), self.left_out)
 
     def field_named(self, name: str) -> FieldResult:
         """The image of that name.

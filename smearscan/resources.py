@@ -1,10 +1,11 @@
-"""Where the files that travel with the package are: configs and weights.
+"""What a process finds here: the files that travel with the package, configs and weights, and processors.
 
 In a checkout `configs/` stands beside the package; in a wheel the build puts it inside.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -19,3 +20,10 @@ def configs_folder() -> Path:
 def weights_folder() -> Path:
     """Folder of the shipped safetensors files."""
     return _PACKAGE / "models" / "weights"
+
+
+def n_processors() -> int:
+    """Processors that this process may use, at least 1: all of the machine's where the system cannot say (macOS)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ class WorksheetRow:
 def read_worksheet(worksheet: Path) -> list[WorksheetRow]:
     """Read `path,patient_id[,specimen,collected,mpp,wbc_10e9_per_l]`; comma or semicolon, UTF-8.
 
+    Between semicolons a decimal may have a comma, as it has in the spreadsheets that write them.
+
     Raises
     ------
     WorksheetError
@@ -59,21 +62,26 @@ def read_worksheet(worksheet: Path) -> list[WorksheetRow]:
         raise WorksheetError(f"{worksheet}: {error.strerror}", "name a worksheet that can be read") from error
     if "\x00" in text:
         raise WorksheetError(f"{worksheet} holds null bytes, which no name can", "save it as CSV UTF-8")
-    records = _records(worksheet, text)
+    delimiter = _delimiter(text)
+    records = _records(worksheet, text, delimiter)
     _, header = next(records, (1, []))
     columns = [name.strip().lower() for name in header]
     _check_columns(worksheet, columns)
-    rows = [_row(worksheet, line, columns, cells) for line, cells in records if any(cells)]
+    mark = "," if delimiter == ";" else "."
+    rows = [_row(worksheet, line, columns, cells, mark) for line, cells in records if any(cells)]
     if not rows:
         raise WorksheetError(f"{worksheet} lists no slide", "add a line for each slide below the header")
     return rows
 
 
-def _records(worksheet: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Cells of every line, with its number; of several lines that are one, with that of the first."""
+def _delimiter(text: str) -> str:
+    """Spreadsheets in half of Europe write semicolons and call it CSV: their decimals have a comma."""
     header = text.partition("\n")[0]
-    # Spreadsheets in half of Europe write semicolons and call it CSV.
-    delimiter = ";" if header.count(";") > header.count(",") else ","
+    return ";" if header.count(";") > header.count(",") else ","
+
+
+def _records(worksheet: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Cells of every line, with its number; of several lines that are one, with that of the first."""
     # What ends a line is for csv to say: characters that only str.splitlines takes for ends are part of a cell.
     table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     while True:
@@ -104,7 +112,7 @@ def _check_columns(worksheet: Path, columns: list[str]) -> None:
         )
 
 
-def _row(worksheet: Path, line: int, columns: list[str], cells: list[str]) -> WorksheetRow:
+def _row(worksheet: Path, line: int, columns: list[str], cells: list[str], decimal_mark: str) -> WorksheetRow:
     cell = dict.fromkeys(columns, "") | {name: text.strip() for name, text in zip(columns, cells, strict=False)}
     problems = []
     if any("\n" in text or "\r" in text for text in cells):
@@ -118,7 +126,7 @@ def _row(worksheet: Path, line: int, columns: list[str], cells: list[str]) -> Wo
         problems.append(no_id)
     numbers: dict[str, float | None] = {}
     for name in _LIMITS:
-        numbers[name], problem = _number(name, cell.get(name, ""))
+        numbers[name], problem = _number(name, cell.get(name, ""), decimal_mark)
         problems += [problem] if problem else []
     path = worksheet.parent / cell["path"] if cell["path"] else worksheet
     problem = f"{worksheet.name} line {line}: {'; '.join(problems)}. Mend the line" if problems else ""
@@ -136,15 +144,17 @@ def why_no_patient(text: str) -> str:
     return ""
 
 
-def _number(name: str, text: str) -> tuple[float | None, str]:
+def _number(name: str, text: str, decimal_mark: str) -> tuple[float | None, str]:
     if not text:
         return None, ""
+    with_point = re.sub(r"\A(\d+),(\d+)\Z", r"\1.\2", text)
     try:
-        value = float(text)
+        value = float(with_point if decimal_mark == "," else text)
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
-        return None, f"{name} must be a positive number, not {text!r}"
+        mended = f" (write {with_point})" if with_point != text else ""
+        return None, f"{name} must be a positive number, not {text!r}{mended}"
     low, high, unit, remedy = _LIMITS[name]
     if not low <= value <= high:
         return None, f"{name} must be from {low:g} to {high:g} {unit}, not {text!r} ({remedy})"

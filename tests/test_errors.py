@@ -14,4 +14,4 @@ from smearscan import errors
 )
 def test_an_error_survives_pickling_with_its_remedy(kind: type[errors.SmearscanError]) -> None:
     error = pickle.loads(pickle.dumps(kind("a.svs is cut short", "copy it again")))
-    assert (type(error), str(error)) == (kind, "a.svs is cut short. copy it again")
+    assert (type(error), str(error)) == (kind, "a.svs is cut short. Copy it again")

@@ -207,6 +207,19 @@ def test_a_white_count_per_microlitre_is_refused_and_the_highest_there_are_is_no
     assert "divide a count per µL by 1000" in submission.rejected[0].reason
 
 
+def test_between_semicolons_a_decimal_may_have_a_comma_and_elsewhere_it_is_told_how_to_write_it(tmp_path: Path) -> None:
+    _field(tmp_path / "a.png")
+    columns, line = ["path", "patient_id", "mpp", "wbc_10e9_per_l"], ["a.png", "P1", "0,21", "7,1"]
+    written_by_excel = "\ufeff" + "\r\n".join(";".join(cells) for cells in (columns, line)) + "\r\n"
+    (source,) = gather([], _worksheet(tmp_path, written_by_excel)).sources
+    assert (source.mpp_given, source.wbc_10e9_per_l) == (0.21, 7.1)
+    for odd in ("1,234,5", "1.234,5", ",5", "7,"):
+        (refused,) = gather([], _worksheet(tmp_path, f"path;patient_id;wbc_10e9_per_l\na.png;P1;{odd}\n")).rejected
+        assert "must be a positive number" in refused.reason
+    (refused,) = gather([], _worksheet(tmp_path, 'path,patient_id,mpp\na.png,P1,"0,21"\n')).rejected
+    assert "mpp must be a positive number, not '0,21' (write 0.21)" in refused.reason
+
+
 @pytest.mark.parametrize(
     ("first", "second", "says"),
     [

@@ -76,7 +76,7 @@ def _by_fraction(
         line = settings.acute_fraction if is_acute else low_line
         reasons.append(f"{_said(correction)} is at or above {line:.0%}")
         if is_acute:
-            reasons.append("the range of acute leukaemia; lineage needs flow cytometry")
+            reasons.append("that is in the range of acute leukaemia, where lineage needs flow cytometry")
         return ("acute_range" if is_acute else "work_up"), reasons
     if limit_of_blank >= 1:
         return "review", [*reasons, f"blasts read {raw.estimate:.1%}; what blast-free smears read was not measured"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import platform
 import shutil
 import sys
@@ -114,11 +113,13 @@ def _preset() -> Iterator[Finding]:
 
 def _processor() -> Iterator[Finding]:
     from smearscan.models.infer import has_native_bfloat16
+    from smearscan.resources import n_processors
 
-    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     native = has_native_bfloat16()
     remedy = "" if native else "Networks run in float32, about half as fast"
-    yield Finding("PASS" if native else "WARN", f"{n_cores} cores, bfloat16 {'native' if native else 'absent'}", remedy)
+    yield Finding(
+        "PASS" if native else "WARN", f"{n_processors()} cores, bfloat16 {'native' if native else 'absent'}", remedy
+    )
 
 
 def _gpu() -> Iterator[Finding]:

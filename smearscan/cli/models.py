@@ -14,13 +14,13 @@ def command() -> None:
 
 @command.command("list")
 def list_all() -> None:
-    """List every network with its parameters, input and paper, then every trained package."""
+    """List every network with its parameters, input and paper, then all that is trained and has a card."""
     from rich.console import Console
     from rich.table import Table
 
     from smearscan.models import list_packages
     from smearscan.models.cards import read_card
-    from smearscan.models.overview import network_rows
+    from smearscan.models.overview import network_rows, other_cards
     from smearscan.resources import configs_folder
 
     networks = Table(title="networks", box=None, title_justify="left")
@@ -34,10 +34,16 @@ def list_all() -> None:
     for name in list_packages():
         card = read_card(configs_folder() / "cards" / f"{name}.toml")
         packages.add_row(name, card.network, " ".join(card.classes), card.summary)
+    others = Table(title="trained beside them, to find and to outline cells", box=None, title_justify="left")
+    for column in ("name", "what it gives"):
+        others.add_column(column)
+    for name, task in other_cards():
+        others.add_row(name, task)
     # Written to a file or a pipe a table is not cut to the width of no terminal.
     console = Console() if sys.stdout.isatty() else Console(width=160)
     console.print(networks)
     console.print(packages)
+    console.print(others)
 
 
 @command.command("show")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,8 +34,9 @@ def command(
 
     Without a worksheet each file is a slide and a patient of its own. A worksheet has the columns path and
     patient_id, and may have specimen, collected, mpp and wbc_10e9_per_l; paths are relative to it, and a folder in it
-    is one slide made of fields. Exit 0 only if every slide succeeded.
+    is one slide made of fields. Exit 0 only if every slide succeeded, with all of its images.
     """
+    from smearscan.resources import n_processors
     from smearscan.screening import screen
     from smearscan.settings import load_settings
     from smearscan.stages.export import expect_folder
@@ -51,8 +51,12 @@ def command(
     submission = gather(inputs, worksheet, patient, mpp)
     with Progress("screening") as progress:
         opened = open_given(state)
-        n_jobs = jobs or len(os.sched_getaffinity(0))
-        result = screen(submission, settings, out, preset, n_jobs, progress, opened, with_geojson=geojson)
+        n_jobs = jobs or n_processors()
+        try:
+            result = screen(submission, settings, out, preset, n_jobs, progress, opened, with_geojson=geojson)
+        except KeyboardInterrupt:
+            progress.line("stopped; the same command goes on from where this one was")
+            raise
     _say(result)
     sys.exit(1 if result.n_failed else 0)
 
@@ -61,6 +65,8 @@ def _say(result: Written) -> None:
     for slide in result.slides:
         if slide.status == "failed":
             click.echo(f"failed: {slide.source.slide_id}: {slide.reason}", err=True)
+        if slide.loss:
+            click.echo(f"warning: {slide.source.slide_id}: {slide.loss}", err=True)
         if slide.source.mix_up:
             click.echo(f"warning: patient {slide.source.patient_id}: {slide.source.mix_up}", err=True)
     width = max(len(patient.patient_id) for patient in result.patients)
@@ -68,7 +74,8 @@ def _say(result: Written) -> None:
         fraction = f"{patient.corrected.estimate:.1%} ({patient.corrected.low:.1%} to {patient.corrected.high:.1%})"
         shown = "not enough to say" if patient.flag == "insufficient" else f"corrected blast fraction {fraction}"
         n = patient.differential.n_leukocytes
-        click.echo(f"{patient.patient_id:<{width}}  {patient.flag:<12}  {shown}, {n} leukocytes counted")
+        counted = f"{n} leukocyte{'' if n == 1 else 's'} counted"
+        click.echo(f"{patient.patient_id:<{width}}  {patient.flag:<12}  {shown}, {counted}")
     if result.remark:
         click.echo(result.remark, err=True)
     click.echo(f"report: {result.index}")

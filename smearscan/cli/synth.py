@@ -16,7 +16,11 @@ from smearscan.cli.progress import Progress
 @click.option("--height", required=True, type=click.IntRange(min=64), help="Pixels.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option("--out", required=True, type=GivenPath(), help="Pyramidal tiled TIFF (or PNG, JPEG for a field).")
-@click.option("--laboratory", default=None, help="Whose stain and camera; drawn from the seed unless said.")
+@click.option(
+    "--laboratory",
+    default=None,
+    help="Whose stain and camera; drawn from the seed unless said. A name that is none lists them.",
+)
 @click.option("--blast-fraction", default=None, type=click.FloatRange(0, 1), help="Of the leukocytes.")
 @click.option("--mpp", default=None, type=click.FloatRange(0.02, 5), help="µm per pixel; the laboratory's unless said.")
 def command(
@@ -30,7 +34,13 @@ def command(
 ) -> None:
     """Draw a synthetic smear; its true cells are written beside it as CSV."""
     from smearscan.synth import write_smear
+    from smearscan.synth.laboratories import LABORATORIES
 
+    if laboratory is not None and laboratory not in LABORATORIES:
+        known = ", ".join(LABORATORIES)
+        raise click.BadParameter(
+            f"there is no laboratory {laboratory!r}; choose one of {known}", param_hint="--laboratory"
+        )
     given: dict[str, object] = {"laboratory": laboratory, "blast_fraction": blast_fraction, "mpp": mpp}
     options: Any = {name: value for name, value in given.items() if value is not None}
     with Progress("drawing") as progress:

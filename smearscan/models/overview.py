@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from smearscan.models.packages import list_packages, load_card
 from smearscan.models.registry import count_parameters, list_models, network_spec
+from smearscan.resources import configs_folder
 
 
 def network_rows(n_classes: int = 2) -> list[tuple[str, str, str, str]]:
@@ -13,3 +15,9 @@ def network_rows(n_classes: int = 2) -> list[tuple[str, str, str, str]]:
         millions = count_parameters(key, n_classes) / 1e6
         rows.append((key, f"{millions:.2f} M", f"{spec.input_px} px", spec.paper))
     return rows
+
+
+def other_cards() -> list[tuple[str, str]]:
+    """Name and task of what is trained and is no classifier, sorted: detector and mask network."""
+    names = {card.stem for card in (configs_folder() / "cards").glob("*.toml")} - set(list_packages())
+    return [(name, str(load_card(name).model_dump()["task"])) for name in sorted(names)]

@@ -182,8 +182,7 @@ def _sentences(patient: PatientResult, thresholds: tuple[float, float]) -> tuple
     if patient.heterogeneity_p is not None:
         found.append(f"Were all slides alike, they would differ this much with p = {patient.heterogeneity_p:.2g}.")
     if patient.absolute_blasts_10e9_per_l is not None:
-        absolute = wording.number(patient.absolute_blasts_10e9_per_l, 2, "× 10⁹/L")
-        found.append(f"With the analyser's leukocyte count the corrected fraction is {absolute} blasts.")
+        found.append(_absolute_sentence(patient))
     n_seen = sum(cell.is_counted for slide in patient.slides for cell in slide.cells)
     if n_seen > patient.differential.n_leukocytes:
         found.append(
@@ -203,7 +202,26 @@ def _limits_sentence(patient: PatientResult, thresholds: tuple[float, float]) ->
     detection = wording.percent(patient.limit_of_detection, thresholds)
     return (
         f"With {n}, blast-free smears read up to {blank} (limit of blank), "
-        f"and blasts are detected reliably from {detection} on (limit of detection)."
+        f"and blasts are detected reliably from {detection} on (limit of detection). Both are of smears not yet read: "
+        "what is open of this one, now that it is, says its interval."
+    )
+
+
+def _absolute_sentence(patient: PatientResult) -> str:
+    """The absolute count with what it was made from, and the interval that the fraction leaves it."""
+    count = max(s.source.wbc_10e9_per_l or 0.0 for s in patient.slides)  # there is one, on one slide or several
+    blasts, low, high = (
+        wording.number(value, 2)
+        for value in (
+            patient.absolute_blasts_10e9_per_l,
+            count * patient.corrected.low,
+            count * patient.corrected.high,
+        )
+    )
+    white = wording.number(count, 2)
+    return (
+        f"Of the worksheet's white count of {white} × 10⁹/L the corrected fraction makes {blasts} × 10⁹/L blasts "
+        f"(interval {low}–{high}, the white count taken as exact)."
     )
 
 

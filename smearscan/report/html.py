@@ -51,7 +51,13 @@ def render_report(patient: PatientResult, run: RunInfo, report_images: ReportIma
     content = build_content(patient, run, settings)
     pictures = _encode(patient, content, report_images)
     cards = [view_card(card, number) for number, card in enumerate(run.model_cards, 1)]
-    line = (content.raw, content.corrected, content.thresholds, content.limit_of_blank, content.denominator)
+    line = (
+        content.raw if content.n_leukocytes else None,
+        content.corrected,
+        content.thresholds,
+        content.limit_of_blank,
+        content.denominator,
+    )
     drawn = {
         "number_line": plots.number_line(*line),
         "narrow_number_line": plots.number_line(*line, layout=plots.NARROW),
@@ -202,6 +208,7 @@ def _environment() -> Any:
         keep_trailing_newline=True,
     )
     environment.filters |= {"percent": wording.percent, "number": wording.number, "threshold": wording.threshold}
+    environment.filters |= {"css_string": wording.css_string}
     environment.globals |= {"interval": wording.interval, "icon": plots.icon, "class_bar": plots.class_bar}
     return environment
 

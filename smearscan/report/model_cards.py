@@ -79,4 +79,4 @@ def _scalar(value: Any) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + " …"
+    return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT].rsplit(" ", 1)[0].rstrip(" ,;.") + " …"

@@ -52,7 +52,7 @@ NARROW = LineLayout("number-line is-narrow", 360, 14, 346, 76, 52, 128, True)
 
 
 def number_line(
-    raw: Interval,
+    raw: Interval | None,
     corrected: Interval | None,
     thresholds: tuple[float, float],
     limit_of_blank: float,
@@ -195,7 +195,10 @@ def _estimate(
     layout: LineLayout,
 ) -> str:
     if value is None or not _is_drawable(value):
-        return _row_name(f"{label}: no number", y, layout)
+        missing = "no number"
+        if layout.is_name_above:
+            return _row_name(f"{label}: {missing}", y, layout)
+        return _row_name(label, y, layout) + _text(layout.left + 8, y + 5, missing, "value")
     x, low, high = at(value.estimate), at(value.low), at(value.high)
     is_raw = label == "As counted"
     mark = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,12 +33,16 @@ class FlagWords:
 FLAGS = {
     "acute_range": FlagWords(
         "Acute-leukaemia range",
-        "The blast fraction lies in the range of acute leukaemia. Urgent morphology review and flow cytometry.",
+        "The blast fraction is put in the range of acute leukaemia; its interval says how far below it may lie. "
+        "Urgent morphology review and flow cytometry.",
         "octagon",
         0,
     ),
     "work_up": FlagWords(
-        "Work-up", "The blast fraction reaches the level at which work-up starts. Morphology review.", "triangle", 1
+        "Work-up",
+        "The blast fraction is put at the level at which work-up starts, or above. Morphology review.",
+        "triangle",
+        1,
     ),
     "review": FlagWords(
         "Review", "Blasts cannot be excluded. A trained person should look at the cells below.", "eye", 2
@@ -48,14 +53,20 @@ FLAGS = {
         "question",
         3,
     ),
-    "clear": FlagWords("Clear", "No blasts above the limit of blank, and the interval excludes work-up.", "tick", 4),
+    "clear": FlagWords(
+        "Clear",
+        "No blasts above the limit of blank, and the interval ends below the level at which work-up starts.",
+        "tick",
+        4,
+    ),
 }
 
 #: Named numbers of SlideResult.quality: label, unit, decimals.
 QUALITY = {
     "focus": ("Focus (0 blurred – 1 sharp)", "", 2),
-    "film_mm2": ("Stained film", "mm²", 2),
-    "searched_mm2": ("Monolayer searched", "mm²", 2),
+    "film_mm2": ("Covered by cells, without the plasma between them", "mm²", 2),
+    "searched_mm2": ("Of that searched (monolayer)", "mm²", 2),
+    "stain_distance": ("Stain, distance from the reference", "", 1),
     "n_thick_tiles": ("Tiles left out, film too thick", "", 0),
     "n_blurred_tiles": ("Tiles left out, out of focus", "", 0),
 }
@@ -114,8 +125,8 @@ def counted(n: int, one: str, many: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """A reason as a printed sentence: a capital first, spaces in order, nothing unprintable."""
-    line = printable(" ".join(text.split()))
+    """A reason as a printed sentence: a capital first, spaces in order, per cent apart, nothing unprintable."""
+    line = re.sub(r"(?<=\d)%(?![\w.])", f"{GAP}%", printable(" ".join(text.split())))
     return line[:1].upper() + line[1:]
 
 
@@ -138,6 +149,11 @@ def printable(text: str) -> str:
     if text.isprintable():  # nearly all there is, told at once
         return text
     return "".join(_escaped(c) if _is_hidden(c) else c for c in text)
+
+
+def css_string(text: str) -> str:
+    """Text as a string of a style sheet that nothing in it can end: all but letters and digits are escaped."""
+    return '"' + "".join(c if c.isalnum() else f"\\{ord(c):x} " for c in printable(text)) + '"'
 
 
 def _is_hidden(character: str) -> bool:

@@ -156,7 +156,7 @@ def _note(connection: Connection, claim: Claim, product: Product) -> None:
     if product.n_cells is not None:
         values["n_cells"] = product.n_cells
     if product.stamp is not None:
-        values |= {"stamp": product.stamp, "state": "open"}
+        values |= {"stamp": product.stamp, "state": "open", "reason": storable(product.loss)}
     if values:
         connection.execute(update(slides).where(slides.c.id == claim.slide_row).values(values))
 

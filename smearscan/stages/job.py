@@ -79,6 +79,8 @@ class Product:
         What must be done before the slide's next join; None leaves the count as it is.
     is_counted
         Whether this chunk is one of those that the slide's count waits for.
+    loss
+        What the slide does without, to be told while the run goes on.
     n_slots
         Places in the networks' batches, for the fill of batches.
     """
@@ -90,6 +92,7 @@ class Product:
     is_reused: bool = False
     n_cells: int | None = None
     stamp: list[Any] | None = None
+    loss: str = ""
     n_slots: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
 

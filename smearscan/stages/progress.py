@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from smearscan.store.schema import chunks, patients, runs, slides
 
@@ -17,7 +17,7 @@ class RunProgress:
     """A run in numbers; `fraction` 0 to 1 counts begun slides by their stages.
 
     `n_reported` patients have their page, `n_pageless` never will; `is_unwritten` says that the run's files could not
-    be written.
+    be written. Of the slides that are done `n_partial` do without some of their images.
     """
 
     state: str
@@ -29,6 +29,7 @@ class RunProgress:
     n_reported: int
     fraction: float
     n_pageless: int = 0
+    n_partial: int = 0
     is_unwritten: bool = False
 
     @property
@@ -38,8 +39,8 @@ class RunProgress:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is over, every slide is done, every patient has a page and the files are where they should be."""
-        return self.state == "done" and not (self.n_failed or self.n_pageless or self.is_unwritten)
+        """Whether it is over, every slide is done whole, every patient has a page and the files are in their place."""
+        return self.state == "done" and not (self.n_failed or self.n_partial or self.n_pageless or self.is_unwritten)
 
 
 def run_progress(connection: Connection, run_id: int) -> RunProgress:
@@ -63,9 +64,15 @@ def run_progress(connection: Connection, run_id: int) -> RunProgress:
         n_patients=sum(reported.values()),
         n_reported=reported.get("done", 0),
         n_pageless=reported.get("failed", 0),
+        n_partial=connection.execute(select(func.count()).where(*partial_slides(run_id))).scalar_one(),
         is_unwritten=run.is_unwritten,
         fraction=(n_done + n_failed + begun) / max(1, n_slides),
     )
+
+
+def partial_slides(run_id: int) -> tuple[ColumnElement[bool], ...]:
+    """What the slides of a run fulfil that are done, but for some of their images; `reason` says which."""
+    return slides.c.run_id == run_id, slides.c.state == "done", slides.c.reason != ""
 
 
 def _begun(connection: Connection, run_id: int) -> float:

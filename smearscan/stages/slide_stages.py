@@ -22,7 +22,7 @@ from smearscan.pipeline import (
     search_chunk,
     search_chunks,
 )
-from smearscan.records import Detection, SlideSource
+from smearscan.records import Detection, SlideSource, images_lost
 from smearscan.slide.content import content_digest
 from smearscan.slide.discover import is_folder
 from smearscan.stages import encode, keys
@@ -83,10 +83,12 @@ def survey(job: Job) -> Product:
 
     made, is_reused = job.make(key, work)
     refuse_replaced(source, stamp)
-    searches = search_chunks(encode.load_plan(made).plan, job.settings)
+    plan = encode.load_plan(made).plan
+    searches = search_chunks(plan, job.settings)
     follow = [NewChunk("search", {"survey": key}, place, len(chunk.tiles)) for place, chunk in enumerate(searches)]
     return Product(key, follow or [NewChunk("gather", {"survey": key, "search": []})], max(1, len(follow)),
-                   is_reused=is_reused, stamp=stamp)  # fmt: skip
+                   is_reused=is_reused, stamp=stamp,
+                   loss=images_lost(len(plan.survey.fields), plan.survey.left_out))  # fmt: skip
 
 
 def search(job: Job) -> Product:

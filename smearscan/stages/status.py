@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from smearscan.stages.progress import RunProgress, run_progress
+from smearscan.stages.progress import RunProgress, partial_slides, run_progress
 from smearscan.stages.table import STAGES
 from smearscan.store.clock import now
 from smearscan.store.runs import Run
@@ -51,6 +51,8 @@ class RunStatus:
         The first failed slides, `n_failures_hidden` more.
     unmade
         Pages and files that could not be made: (patient, or "" for the run's files, why).
+    losses
+        The first slides that are done without some of their images: (slide, which).
     waiting
         What is to be tried again: (stage, chunks, why the last of them could not be done).
     """
@@ -63,6 +65,7 @@ class RunStatus:
     failures: tuple[SlideFailure, ...]
     n_failures_hidden: int
     unmade: tuple[tuple[str, str], ...] = ()
+    losses: tuple[tuple[str, str], ...] = ()
     waiting: tuple[tuple[str, int, str], ...] = ()
 
 
@@ -96,8 +99,9 @@ def run_status(connection: Connection, run: Run, most_failures: int = 20) -> Run
         _seconds_left(connection, run, progress),
         failures,
         progress.n_failed - len(failures),
-        _unmade(connection, run.id, most_failures),
-        _waiting(connection, run.id),
+        unmade=_unmade(connection, run.id, most_failures),
+        losses=_losses(connection, run.id, most_failures),
+        waiting=_waiting(connection, run.id),
     )
 
 
@@ -111,6 +115,13 @@ def _unmade(connection: Connection, run_id: int, at_most: int) -> tuple[tuple[st
         .limit(at_most)
     )
     return tuple((patient or "", _last_line(trouble)) for patient, trouble in connection.execute(query))
+
+
+def _losses(connection: Connection, run_id: int, at_most: int) -> tuple[tuple[str, str], ...]:
+    partial = select(slides.c.slide_id, slides.c.reason).where(*partial_slides(run_id))
+    return tuple(
+        (row.slide_id, row.reason) for row in connection.execute(partial.order_by(slides.c.place).limit(at_most))
+    )
 
 
 def _waiting(connection: Connection, run_id: int) -> tuple[tuple[str, int, str], ...]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 import cv2
 import numpy as np
@@ -65,7 +64,7 @@ class _Level:
 
 
 def write_pyramid(
-    path: Path, smear: Smear, take: Callable[[list[TrueCell]], None], has_mpp: bool, progress: Progress | None
+    file: BinaryIO, smear: Smear, take: Callable[[list[TrueCell]], None], has_mpp: bool, progress: Progress | None
 ) -> None:
     """Paint and store a smear; hand its cells to `take` band by band.
 
@@ -86,7 +85,7 @@ def write_pyramid(
         levels = [
             _Level(_shrunk(smear.size, _SHRINK), quality, a), _Level(_shrunk(smear.size, _SHRINK**2), quality, b)
         ]  # fmt: skip
-        with tifffile.TiffWriter(path, bigtiff=smear.size.width * smear.size.height > 2**30) as writer:
+        with tifffile.TiffWriter(file, bigtiff=smear.size.width * smear.size.height > 2**30) as writer:
             _write_level(writer, smear.size, _bands(smear, levels, take, progress), options)
             for level in levels:
                 level.close()

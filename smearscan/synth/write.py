@@ -7,11 +7,14 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
+from typing import BinaryIO
 
 from smearscan.classes import COUNTED, CellClass
 from smearscan.errors import OutputError
 from smearscan.geometry import Box
+from smearscan.report.atomic import writing
 from smearscan.synth.paint import TrueCell
 from smearscan.synth.pyramid import Progress, encode_jpeg, write_pyramid
 from smearscan.synth.smear import Smear, SmearOptions
@@ -99,7 +102,8 @@ def write_smear(
     truth_csv, truth_json = path.with_suffix(".truth.csv"), path.with_suffix(".truth.json")
     counts: Counter[CellClass] = Counter()
     try:
-        with truth_csv.open("w", encoding="utf-8", newline="") as stream:
+        with writing(path) as image, writing(truth_csv) as file:
+            stream = TextIOWrapper(file, "utf-8", newline="")  # type: ignore[type-var]  # any file opened "wb" will do
             table = csv.writer(stream, lineterminator="\n")
             table.writerow(COLUMNS)
 
@@ -108,9 +112,10 @@ def write_smear(
                 table.writerows((*_numbers(cell.box), cell.cell_class.value, cell.zone) for cell in cells)
 
             if suffix in _PYRAMIDS:
-                write_pyramid(path, smear, take, has_mpp, progress)
+                write_pyramid(image, smear, take, has_mpp, progress)
             else:
-                _write_field(path, smear, take, progress)
+                _write_field(image, suffix, smear, take, progress)
+            stream.detach()  # it would close the file, which is not yet in its place
         truth = SmearTruth(path, truth_csv, truth_json, smear.parameters(), _ordered(counts))
         truth_json.write_text(_as_json(truth), "utf-8")
     except OSError as error:
@@ -148,16 +153,22 @@ def _as_json(truth: SmearTruth) -> str:
     return json.dumps(table, indent=2) + "\n"
 
 
-def _write_field(path: Path, smear: Smear, take: Callable[[list[TrueCell]], None], progress: Progress | None) -> None:
+def _write_field(
+    file: BinaryIO,
+    suffix: str,
+    smear: Smear,
+    take: Callable[[list[TrueCell]], None],
+    progress: Progress | None,
+) -> None:
     """A lone field as PNG, JPEG or BMP."""
     from PIL import Image
 
     whole = Box(0, 0, smear.size.width, smear.size.height)
     pixels = smear.paint(whole)
     take(smear.true_cells(whole))
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        path.write_bytes(encode_jpeg(pixels, smear.laboratory.jpeg_quality))
+    if suffix in (".jpg", ".jpeg"):
+        file.write(encode_jpeg(pixels, smear.laboratory.jpeg_quality))
     else:
-        Image.fromarray(pixels).save(path)
+        Image.fromarray(pixels).save(file, suffix.removeprefix("."))
     if progress is not None:
         progress(smear.size.height, smear.size.height)

@@ -220,7 +220,7 @@ def test_a_worksheet_whose_place_a_table_would_take_is_refused(
     worksheet.parent.mkdir()
     worksheet.write_text(text, "utf-8")
     run = screen("--worksheet", worksheet)
-    assert run.code == 2 and f"{worksheet} is an input and would be written over. name another place" in run.said
+    assert run.code == 2 and f"{worksheet} is an input and would be written over. Name another place" in run.said
     given = ["submit", "--worksheet", str(worksheet), "--out", str(run.out), "--state", str(tmp_path / "queue")]
     done = CliRunner().invoke(cli, given)
     assert done.exit_code == 2 and f"{worksheet} is an input" in done.output

@@ -46,7 +46,8 @@ def test_a_field_that_is_a_link_to_nowhere_is_left_out_by_name(screen: Screen, f
     (slide,) = run.rows("slides.csv")
     assert run.code == 1 and slide["status"] == "done"
     for name in ("gone.png", "round.png"):
-        assert f"left out: {folder / name} is a link that leads nowhere. mend the link" in slide["reason"]
+        assert f"left out: {folder / name} is a link that leads nowhere. Mend the link" in slide["reason"]
+    assert "warning: in: 2 of 3 images left out: " in run.said and "slides.csv names the others" in run.said
 
 
 def test_a_field_that_was_left_out_is_screened_once_its_link_is_mended(

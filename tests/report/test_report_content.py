@@ -113,3 +113,11 @@ def test_a_card_pools_its_validation_groups_and_names_units() -> None:
         "2 groups of cells not trained on: 14 of 15 blasts called blast, 1 of 20 other mononuclear cells called blast"
     )
     assert lines["input"] == "window 29 µm" and next(iter(lines)) == "summary"
+
+
+def test_an_absolute_count_is_said_with_what_it_was_made_from_and_its_interval() -> None:
+    patient = fake_patient()
+    slides = tuple(replace(s, source=replace(s.source, wbc_10e9_per_l=50.0)) for s in patient.slides)
+    corrected = Interval(0.2, 0.1, 0.3)
+    said = " ".join(_content(slides=slides, corrected=corrected, absolute_blasts_10e9_per_l=10.0).sentences)
+    assert "white count of 50.00 × 10⁹/L" in said and "10.00 × 10⁹/L blasts (interval 5.00–15.00" in said

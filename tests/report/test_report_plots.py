@@ -64,11 +64,19 @@ def test_a_fraction_above_a_threshold_is_drawn_to_its_right() -> None:
 def test_a_number_that_is_none_is_said_not_drawn() -> None:
     nothing = Interval(float("nan"), 0.0, 1.0)
     svg = plots.number_line(nothing, nothing, THRESHOLDS, float("nan"), "counted leukocytes")
-    assert "As counted: no number" in svg and "nan" not in svg
+    assert svg.count(">no number<") == 2 and "nan" not in svg
     assert "nan" not in plots.mini_line(nothing, THRESHOLDS)
-    assert "Corrected: no number" in plots.number_line(
-        Interval(0.1, 0, 0.2), None, THRESHOLDS, 0.1, "counted leukocytes"
-    )
+    one = Interval(0.1, 0, 0.2), None, THRESHOLDS, 0.1, "counted leukocytes"
+    assert plots.number_line(*one).count(">no number<") == 1
+    assert "Corrected: no number" in plots.number_line(*one, layout=plots.NARROW)
+
+
+def test_no_name_of_a_row_begins_left_of_the_drawing() -> None:
+    root = ET.fromstring(plots.number_line(Interval(0.1, 0, 0.2), None, THRESHOLDS, 0.1, "counted leukocytes"))
+    names = [e for e in root.iter("text") if e.attrib["text-anchor"] == "end"]
+    assert {e.text for e in names} == {"As counted", "Corrected"}
+    # The browser's letters are at most two thirds as wide as the text is high, 15 px.
+    assert all(float(e.attrib["x"]) >= 10 * len(e.text or "") for e in names)
 
 
 @settings(deadline=None, max_examples=60)

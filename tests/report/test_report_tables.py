@@ -211,6 +211,6 @@ def test_a_folder_that_is_there_and_may_not_be_written_is_found_out_before_the_w
     tmp_path: Path, ordinary_rights: None
 ) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
-    with pytest.raises(OutputError, match=r"closed cannot be written: Permission denied\. choose another"):
+    with pytest.raises(OutputError, match=r"closed cannot be written: Permission denied\. Choose another"):
         make_folder(tmp_path / "closed")
     make_folder(tmp_path)

@@ -57,3 +57,14 @@ def test_hidden_characters_of_a_name_are_shown_and_spaces_are_kept() -> None:
 
 def test_a_reason_is_printed_as_one_sentence() -> None:
     assert wording.sentence("slide  S1\n failed: x") == "Slide S1 failed: x"
+
+
+def test_per_cent_stands_apart_from_its_number_but_not_in_a_name() -> None:
+    assert wording.sentence("read 20.3% (9.1% to 33%)") == "Read 20.3\u202f% (9.1\u202f% to 33\u202f%)"
+    assert wording.sentence("slide 50%.tif failed") == "Slide 50%.tif failed"
+
+
+@given(st.text(max_size=30))
+def test_no_text_ends_the_string_of_a_style_sheet(text: str) -> None:
+    inside = wording.css_string(text)[1:-1]
+    assert not set(inside) & set('"<>\n;{}')

@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from click.testing import CliRunner
 
+from smearscan.cli.main import cli
 from smearscan.errors import OutputError
 from smearscan.synth import draw_smear, read_truth, write_smear
+from smearscan.synth.laboratories import LABORATORIES
 
 OPTIONS: dict[str, object] = {"laboratory": "meadow", "n_variants": 3, "blast_fraction": 0.2, "cells_per_mm2": 600}
 
@@ -84,6 +87,22 @@ def test_progress_ends_at_the_whole(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     write_smear(tmp_path / "a.tif", 300, 2200, 1, progress=lambda done, total: seen.append((done, total)), **OPTIONS)
     assert seen == [(1024, 2200), (2048, 2200), (2200, 2200)]
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.png"])
+def test_a_drawing_that_is_stopped_leaves_nothing_behind(tmp_path: Path, name: str) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_smear(tmp_path / name, 300, 1200, 1, progress=stop, **OPTIONS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_laboratory_that_is_none_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    given = ["synth", "--width", "64", "--height", "64", "--laboratory", "nowhere", "--out", str(tmp_path / "a.png")]
+    said = CliRunner().invoke(cli, given)
+    assert said.exit_code == 2 and f"choose one of {', '.join(LABORATORIES)}" in " ".join(said.output.split())
 
 
 def test_an_unknown_ending_and_a_missing_folder_are_refused_by_name(tmp_path: Path) -> None:

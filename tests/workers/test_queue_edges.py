@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -290,3 +291,15 @@ def test_a_run_without_a_page_or_its_files_is_not_whole_and_says_why(database: D
     assert _retry(database, run) == 0
     work_through(database, wanting(run))
     assert database.run(run_progress, run).is_whole
+
+
+def test_a_slide_without_some_of_its_images_is_done_and_the_run_is_not_whole(database: Database) -> None:
+    run = submit_night(database, [("a", "A"), ("b", "B")])
+    (held,) = take(database, wanting(run))
+    stamp: list[object] = []
+    database.run(flow.complete, held, replace(pretend(held), stamp=stamp, loss="1 of 2 images left out: x.png is torn"))
+    work_through(database, wanting(run))
+    status = database.run(lambda connection: run_status(connection, find_run(connection, "last")))
+    assert (status.progress.n_done, status.progress.n_failed, status.progress.n_partial) == (2, 0, 1)
+    assert not status.progress.is_whole and not status.failures
+    assert [loss for _, loss in status.losses] == ["1 of 2 images left out: x.png is torn"]

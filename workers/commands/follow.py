@@ -21,7 +21,7 @@ def follow(state: State, run_id: int) -> int:
     Returns
     -------
     int
-        0 if every slide succeeded and everything was written, else 1.
+        0 if every image of every slide was screened and everything was written, else 1.
     """
     from smearscan.errors import TransientError
     from smearscan.stages.progress import run_progress
@@ -40,7 +40,10 @@ def follow(state: State, run_id: int) -> int:
             if progress.is_over:
                 break
             time.sleep(_LOOK_S)
-    click.echo(f"{progress.state}: {progress.n_done} slides done, {progress.n_failed} failed")
+    partly = f" ({progress.n_partial} without some of their images)" if progress.n_partial else ""
+    click.echo(f"{progress.state}: {progress.n_done} slides done{partly}, {progress.n_failed} failed")
+    if progress.n_failed or progress.n_partial:
+        click.echo("not everything was screened: `smearscan status last` and slides.csv say what and why", err=True)
     if progress.n_pageless or progress.is_unwritten:
-        click.echo("not every page or file was made: `smearscan status` says which and why", err=True)
+        click.echo("not every page or file was made: `smearscan status last` says which and why", err=True)
     return 0 if progress.is_whole else 1

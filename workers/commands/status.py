@@ -99,6 +99,7 @@ def _lines(status: RunStatus, closed: str = "") -> str:
     ]
     lines += [f"  to be tried again: {stage} ({n}): {why}" for stage, n, why in status.waiting]
     lines += [f"  failed: {failure.slide_id}: {failure.reason}" for failure in status.failures]
+    lines += [f"  done but for: {slide}: {loss}" for slide, loss in status.losses]
     lines += [f"  not made: {f'page of {patient}' if patient else 'files'}: {why}" for patient, why in status.unmade]
     if status.n_failures_hidden > 0:
         lines.append(f"  and {status.n_failures_hidden} more failed slides, see slides.csv of `smearscan export`")

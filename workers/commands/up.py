@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -45,6 +44,7 @@ def command(
 
     Runs in the foreground, starts again what dies, and stops everything cleanly on SIGTERM or Ctrl-C.
     """
+    from smearscan.resources import n_processors
     from smearscan.store.state import open_state
     from workers.alone import only_one
     from workers.gpus import usable_gpus
@@ -63,7 +63,7 @@ def command(
         sweeping = ["--most-losses", str(most_losses), "--keep-days", str(keep_days), "--keep-gb", str(keep_gb)]
         gpus = usable_gpus()
         children = [*_redis(where), _child("sweeper", ["sweep", *common, *sweeping])]
-        children += _workers(processes or len(os.sched_getaffinity(0)), gpus, serving)
+        children += _workers(processes or n_processors(), gpus, serving)
         if metrics_port:
             children.append(_child("metrics", ["metrics", "--port", str(metrics_port), *common]))
         over = threading.Event()

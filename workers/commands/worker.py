@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 
 import click
@@ -26,6 +25,7 @@ def command(
     state: str | None,
 ) -> None:  # fmt: skip
     """Work on the chunks of a queue until told to stop."""
+    from smearscan.resources import n_processors
     from smearscan.store.guarded import require_marked
     from smearscan.store.state import open_state
     from workers.app import await_broker, make_app
@@ -45,6 +45,6 @@ def command(
     app = make_app(where)
     await_broker(app)
     add_tasks(app, Shift(where, served, lease, hours))
-    n = processes or (1 if served == ("gpu",) else len(os.sched_getaffinity(0)))
+    n = processes or (1 if served == ("gpu",) else n_processors())
     arguments = ["--quiet", "worker", "-P", "prefork", "-c", str(n), "-Q", ",".join(served), "-l", "WARNING"]
     app.worker_main([*arguments, "-n", f"{name}@{platform.node()}", "--without-gossip", "--without-mingle"])
