@@ -202,8 +202,8 @@ def _limits_sentence(patient: PatientResult, thresholds: tuple[float, float]) ->
     detection = wording.percent(patient.limit_of_detection, thresholds)
     return (
         f"With {n}, blast-free smears read up to {blank} (limit of blank), "
-        f"and blasts are detected reliably from {detection} on (limit of detection). Both are of smears not yet read: "
-        "what is open of this one, now that it is, says its interval."
+        f"and blasts are detected reliably from {detection} on (limit of detection). Both are said of smears not yet "
+        "read: what this one leaves open is told by its interval."
     )
 
 

@@ -33,14 +33,14 @@ class FlagWords:
 FLAGS = {
     "acute_range": FlagWords(
         "Acute-leukaemia range",
-        "The blast fraction is put in the range of acute leukaemia; its interval says how far below it may lie. "
+        "The blast fraction is estimated in the range of acute leukaemia; its interval says how far below it may lie. "
         "Urgent morphology review and flow cytometry.",
         "octagon",
         0,
     ),
     "work_up": FlagWords(
         "Work-up",
-        "The blast fraction is put at the level at which work-up starts, or above. Morphology review.",
+        "The blast fraction is estimated at or above the level at which work-up starts. Morphology review.",
         "triangle",
         1,
     ),

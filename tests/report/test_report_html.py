@@ -17,7 +17,7 @@ from fake_results import COUNTS, failed_slide, fake_cell, fake_images, fake_pati
 from smearscan.classes import CellClass
 from smearscan.errors import OutputError
 from smearscan.records import Interval
-from smearscan.report import html
+from smearscan.report import html, wording
 from smearscan.report.content import ReportImages
 from smearscan.settings import Settings
 
@@ -165,6 +165,8 @@ def test_hostile_names_are_shown_never_obeyed(evil: str) -> None:
     assert sum(tag == "script" for tag, _ in parsed.elements) == 1
     assert not any("onerror" in attributes for _, attributes in parsed.elements)
     assert evil in "".join(parsed.words)
+    foot = page.split("@bottom-left { content: ")[1].split("; font:")[0]
+    assert foot == wording.css_string(f"Patient {evil}") and not set(foot[1:-1]) & set("\"'<>{}")
     index = _Page(html.render_index([patient], {evil: "x"}, run, Settings()))
     assert not any(tag == "script" for tag, _ in index.elements)
 
