@@ -79,7 +79,7 @@ def _by_fraction(
             reasons.append("that is in the range of acute leukaemia, where lineage needs flow cytometry")
         return ("acute_range" if is_acute else "work_up"), reasons
     if limit_of_blank >= 1:
-        return "review", [*reasons, f"blasts read {raw.estimate:.1%}; what blast-free smears read was not measured"]
+        return "review", [*reasons, f"blasts read {raw.estimate:.1%}, and what blast-free smears read was not measured"]
     if is_above_blank:
         reasons.append(f"blasts read {raw.estimate:.1%}, above the limit of blank of {limit_of_blank:.1%}")
         return "review", reasons

@@ -95,7 +95,7 @@ def _patient_row(patient: PatientResult) -> dict[str, Value]:
         "corrected_low": rounded(corrected.low, FRACTION),
         "corrected_high": rounded(corrected.high, FRACTION),
         "flag": patient.flag,
-        "reasons": free_text("; ".join(patient.reasons)),
+        "reasons": _several(patient.reasons),
         "n_slides_done": sum(s.status == "done" for s in patient.slides),
         "limit_of_blank": rounded(patient.limit_of_blank, FRACTION),
         "limit_of_detection": rounded(patient.limit_of_detection, FRACTION),
@@ -103,6 +103,11 @@ def _patient_row(patient: PatientResult) -> dict[str, Value]:
         "heterogeneity_p": rounded(patient.heterogeneity_p, FRACTION),
         "blasts_10e9_per_l": rounded(patient.absolute_blasts_10e9_per_l, PROBABILITY),
     }
+
+
+def _several(texts: Iterable[str]) -> str:
+    """Reasons or notes in one cell, such that what stands between two of them stands nowhere else."""
+    return free_text("; ".join(text.replace("; ", ", ") for text in texts))
 
 
 def _slide_row(slide: SlideResult) -> dict[str, Value]:
@@ -122,9 +127,9 @@ def _slide_row(slide: SlideResult) -> dict[str, Value]:
         "mpp_x": rounded(scale.mpp.x, FRACTION) if scale else None,
         "mpp_y": rounded(scale.mpp.y, FRACTION) if scale else None,
         "mpp_relative_sd": rounded(scale.relative_sd, PROBABILITY) if scale else None,
-        "notes": free_text("; ".join(slide.notes)),
+        "notes": _several(slide.notes),
         "n_images": len(slide.fields) if slide.fields else int(slide.status == "done"),
-        "left_out": free_text("; ".join(slide.left_out)),
+        "left_out": _several(slide.left_out),
     }
 
 

@@ -68,6 +68,12 @@ def test_a_patients_row_holds_its_numbers_whatever_the_flag(tmp_path: Path) -> N
     assert (row["flag"], row["reasons"]) == ("insufficient", "too few; too blurred")
 
 
+def test_reasons_can_be_told_apart_again_whatever_they_say(tmp_path: Path) -> None:
+    write_patients(tmp_path / "p.csv", [fake_patient(reasons=["slide a failed: no path; no id", "too few"])])
+    (row,) = _rows(tmp_path / "p.csv")
+    assert row["reasons"].split("; ") == ["slide a failed: no path, no id", "too few"]
+
+
 def test_a_failed_slide_has_its_row_with_the_reason_and_no_scale(tmp_path: Path) -> None:
     write_slide_tables(tmp_path, [failed_slide("S1"), fake_slide("S2")])
     failed, done = _rows(tmp_path / "slides.csv")
