@@ -35,7 +35,8 @@ class SmearscanError(Exception):
     def __init__(self, what: str, remedy: str = "") -> None:
         self.what = what
         self.remedy = remedy
-        super().__init__(f"{what}. {remedy[:1].upper()}{remedy[1:]}" if remedy else what)
+        end = "" if what.endswith("?") else "."
+        super().__init__(f"{what}{end} {remedy[:1].upper()}{remedy[1:]}" if remedy else what)
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process borders; the default would pass one joined argument.

@@ -136,7 +136,7 @@ def test_results_that_find_the_disk_full_are_written_when_there_is_room(
     )
     assert done.stdout.count("code 2\n") == 1 and done.stdout.count("code 0\n") == 2, done.stderr
     assert ".part" not in done.stdout
-    assert "cannot be written: the disk is full. free some space and run again" in done.stderr
+    assert "cannot be written: the disk is full. Free some space and run again" in done.stderr
     for name in ("patients.csv", "cells.csv", "cells.parquet", "report/field.html"):
         assert (tmp_path / "kept" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
@@ -156,5 +156,5 @@ def test_a_state_that_finds_the_disk_full_ends_with_the_remedy_and_goes_on_when_
     assert done.stdout.startswith("code 2\n") and "code 0\n" in done.stdout, done.stderr
     assert ".part" not in done.stdout
     (said,) = (line for line in done.stderr.splitlines() if line.startswith("Error: "))
-    assert "the disk is full. free some space. Then run the same again: it goes on where it stopped" in said
+    assert "the disk is full. Free some space. Then run the same again: it goes on where it stopped" in said
     assert [row["status"] for row in _rows(tmp_path / "out" / "slides.csv")] == ["done"]

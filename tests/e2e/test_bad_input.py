@@ -207,7 +207,7 @@ def test_an_output_that_is_an_input_is_refused_before_it_is_written_over(
         (picture, preset),
     ):
         done = CliRunner().invoke(cli, [command, str(given), "--preset", str(preset), "--out", str(out)])
-        assert done.exit_code == 2 and done.output.endswith("name another place for --out\n"), done.output
+        assert done.exit_code == 2 and done.output.endswith("Name another place for --out\n"), done.output
         assert str(out) in done.output and "is an input" in done.output
     assert (picture.read_bytes(), preset.read_text("utf-8")) == before
 

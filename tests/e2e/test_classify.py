@@ -51,7 +51,7 @@ def test_a_grey_picture_stored_in_colour_is_a_line_with_a_reason_as_screening_re
     assert colour["cell_class"] and not colour["reason"]
     for row in greys:
         assert (row["cell_class"], row["blast_probability"]) == ("", "")
-        assert f"{row['path']} is grey, though stored as RGB. a Romanowsky stain is judged" in row["reason"]
+        assert f"{row['path']} is grey, though stored as RGB. A Romanowsky stain is judged" in row["reason"]
 
 
 def test_a_picture_is_judged_alike_alone_and_among_broken_ones(tmp_path: Path) -> None:

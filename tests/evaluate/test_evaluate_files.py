@@ -176,7 +176,7 @@ def test_packages_of_folds_are_each_tested_on_their_own_images(tmp_path: Path) -
     data = persons(tmp_path / "data")
     for i in range(5):
         package(tmp_path / "folds" / f"fold{i + 1}", f"fold{i + 1}", seed=i)
-    with pytest.raises(SettingsError, match="name another"):
+    with pytest.raises(SettingsError, match="Name another"):
         evaluate(
             [str(tmp_path / "folds")],
             data,

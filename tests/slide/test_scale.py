@@ -104,9 +104,9 @@ def test_what_was_given_beats_the_file_and_the_file_beats_the_ruler(tmp_path: Pa
 def test_a_given_scale_that_no_microscope_has_is_refused_by_name(tmp_path: Path, given: float) -> None:
     """By a ruler of 250 µm per pixel a field is half a metre wide, and no memory holds it."""
     path = write_smear(tmp_path / "a.tif", 400, 300, 1, laboratory="meadow", mpp=0.3, n_variants=4).path
-    with open_slide(path) as slide, pytest.raises(ScaleError, match=r"a\.tif: .*give one from 0\.02 to 5"):
+    with open_slide(path) as slide, pytest.raises(ScaleError, match=r"a\.tif: .*Give one from 0\.02 to 5"):
         resolve_scale(slide, given, SETTINGS)
-    with pytest.raises(ScaleError, match=r"a\.tif: .*give one from 0\.02 to 5"):
+    with pytest.raises(ScaleError, match=r"a\.tif: .*Give one from 0\.02 to 5"):
         spot_leukocytes(Path(path), Settings(), given)
 
 

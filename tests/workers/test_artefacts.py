@@ -139,7 +139,7 @@ def test_a_store_that_does_not_answer_is_passing(monkeypatch: pytest.MonkeyPatch
         lambda: list(artefacts.walk()),
     ]
     for call in calls:
-        with pytest.raises(TransientError, match="mend the artefact store"):
+        with pytest.raises(TransientError, match="Mend the artefact store"):
             call()
     S3FileSystem.clear_instance_cache()
 

@@ -33,7 +33,7 @@ def test_a_database_that_finds_its_disk_full_says_so(tmp_path: Path) -> None:
         connection.execute(text(f"PRAGMA max_page_count = {pages}"))  # type: ignore[attr-defined]
         connection.execute(text("CREATE TABLE big AS SELECT randomblob(1000000)"))  # type: ignore[attr-defined]
 
-    with pytest.raises(TransientError, match=r"the state's database is on is full\. free some space and run again"):
+    with pytest.raises(TransientError, match=r"the state's database is on is full\. Free some space and run again"):
         database.run(fill)
     database.close()
 

@@ -89,7 +89,7 @@ def test_an_empty_mount_point_is_no_store_without_artefacts(state: State, tmp_pa
         lambda: require_marked(state.artefacts, state.database),
     ]
     for call in calls:
-        with pytest.raises(TransientError, match=r"is a share not mounted\?\. mount it"):
+        with pytest.raises(TransientError, match=r"is a share not mounted\? Mount it"):
             call()
     assert not list(folder.iterdir())
     folder.rmdir()

@@ -13,7 +13,7 @@ from smearscan.errors import PermanentError
 
 
 def test_a_process_that_refuses_the_run_ends_it_with_the_remedy() -> None:
-    with pytest.raises(PermanentError, match=r"changed while it ran.* run it again"):
+    with pytest.raises(PermanentError, match=r"changed while it ran.* Run it again"):
         local._give_up_if_hopeless(local._REFUSED, 1, 2)
 
 

@@ -191,6 +191,6 @@ def test_the_command_answers_before_there_is_a_database_and_ends_when_told(tmp_p
             text = answer.read().decode()
         assert "smearscan_database_up 0.0" in text
         taken = subprocess.run(command, capture_output=True, text=True)
-        assert taken.returncode == 2 and "name another --port" in taken.stderr
+        assert taken.returncode == 2 and "Name another --port" in taken.stderr
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0

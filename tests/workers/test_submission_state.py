@@ -56,7 +56,7 @@ def test_who_moves_an_open_runs_files_is_told_both_folders(tmp_path: Path, monke
 def test_a_run_that_is_not_there_is_named_with_those_that_are(database_url: str) -> None:
     database = open_database(database_url)
     submit_night(database, [("a", "P1")])
-    with pytest.raises(SettingsError, match=r"no run 'r99'.*known are r1"):
+    with pytest.raises(SettingsError, match=r"no run 'r99'.*Known are r1"):
         database.run(find_run, "r99")
     database.close()
 
@@ -68,7 +68,7 @@ def test_tables_of_a_newer_version_are_refused(database_url: str) -> None:
     with database.transaction() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     database.close()
-    with pytest.raises(SettingsError, match="upgrade smearscan"):
+    with pytest.raises(SettingsError, match="Upgrade smearscan"):
         open_database(database_url)
 
 
@@ -121,7 +121,7 @@ def test_an_address_without_artefacts_is_refused() -> None:
 
 
 def test_a_database_that_is_away_at_the_start_is_named_without_its_password() -> None:
-    with pytest.raises(TransientError, match="start the database") as caught:
+    with pytest.raises(TransientError, match="Start the database") as caught:
         open_database("postgresql://u:secret@127.0.0.1:1/x", patience_s=0.1)
     assert "secret" not in str(caught.value)
 
