@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from smearscan.models import InputCard, ModelCard, Package, create_model, infer, network_spec
-from smearscan.models.infer import BATCH_SIZE, has_native_bfloat16
+from smearscan.models.infer import BATCH_SIZE
+from smearscan.resources import has_native_bfloat16
 
 #: Those that are trained on small inputs; any key of the registry may be asked for.
 NETWORKS = ("cnn_cbam", "vgg16_eca", "resnet18", "resnet18_cbam", "wtdfn_resnet18", "efficientnet_b0", "mobilenetv2")

@@ -1,4 +1,4 @@
-"""What a process finds here: the files that travel with the package, configs and weights, and processors.
+"""What a process finds here: the files that travel with the package, configs and weights, and what its processors can.
 
 In a checkout `configs/` stands beside the package; in a wheel the build puts it inside.
 """
@@ -27,3 +27,10 @@ def n_processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def has_native_bfloat16() -> bool:
+    """Whether the processor multiplies in bfloat16 (AVX512-BF16 or AMX); emulated it would only be slower."""
+    import torch
+
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -112,8 +112,7 @@ def _preset() -> Iterator[Finding]:
 
 
 def _processor() -> Iterator[Finding]:
-    from smearscan.models.infer import has_native_bfloat16
-    from smearscan.resources import n_processors
+    from smearscan.resources import has_native_bfloat16, n_processors
 
     native = has_native_bfloat16()
     remedy = "" if native else "Networks run in float32, about half as fast"

@@ -34,13 +34,13 @@ def command(
 ) -> None:
     """Draw a synthetic smear; its true cells are written beside it as CSV."""
     from smearscan.synth import write_smear
-    from smearscan.synth.laboratories import LABORATORIES
+    from smearscan.synth.laboratories import find_laboratory
 
-    if laboratory is not None and laboratory not in LABORATORIES:
-        known = ", ".join(LABORATORIES)
-        raise click.BadParameter(
-            f"there is no laboratory {laboratory!r}; choose one of {known}", param_hint="--laboratory"
-        )
+    if laboratory is not None:
+        try:
+            find_laboratory(laboratory)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--laboratory") from error
     given: dict[str, object] = {"laboratory": laboratory, "blast_fraction": blast_fraction, "mpp": mpp}
     options: Any = {name: value for name, value in given.items() if value is not None}
     with Progress("drawing") as progress:

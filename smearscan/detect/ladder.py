@@ -56,18 +56,16 @@ def detect_image(
     one hardly speaks for it, those at the likeliest of a ladder of scales that a scale beside it finds too; scales near
     the measured one are likelier than others, the more so if it is sure.
     """
-    if um_per_px is None:
-        rungs = climb(rgb, detector)
-        chances = look(rungs)
-    elif relative_sd >= UNSURE:
-        rungs = climb(rgb, detector)
-        chances = look(rungs) + _measured(rungs, um_per_px, _WRONG_ONE)
-    else:
+    begun = None
+    if um_per_px is not None and relative_sd < UNSURE:
         found = detector.detect(rgb, um_per_px)
         if relative_sd == 0 or _is_convincing(found, um_per_px, relative_sd):
             return found
-        rungs = climb(rgb, detector, (um_per_px, found))
-        chances = look(rungs) + _measured(rungs, um_per_px, _WRONG_SURE if relative_sd < SURE else _WRONG_FEW)
+        begun = um_per_px, found
+    rungs = climb(rgb, detector, begun)
+    chances = look(rungs)
+    if um_per_px is not None:
+        chances = chances + _measured(rungs, um_per_px, relative_sd)
     return _confirmed(rungs, int(np.argmax(chances)))
 
 
@@ -106,8 +104,9 @@ def look(rungs: Sequence[Rung]) -> np.ndarray:
     return np.log((1 - _WRONG_LOOKS) * chances / chances.sum() + _WRONG_LOOKS / len(raw))
 
 
-def _measured(rungs: Sequence[Rung], um_per_px: float, wrong: float) -> np.ndarray:
-    """Logarithm of the probability of each scale by a measurement, one in so many being of something else, (N,)."""
+def _measured(rungs: Sequence[Rung], um_per_px: float, relative_sd: float) -> np.ndarray:
+    """Logarithm of the probability of each scale by a measurement that may be of something else, (N,) float64."""
+    wrong = _WRONG_SURE if relative_sd < SURE else _WRONG_FEW if relative_sd < UNSURE else _WRONG_ONE
     near = np.exp(-0.5 * (np.log([rung.um_per_px / um_per_px for rung in rungs]) / _MEASURE_SD) ** 2)
     return np.log((1 - wrong) * near / max(near.sum(), 1e-9) + wrong / len(near))
 

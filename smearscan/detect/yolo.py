@@ -12,6 +12,7 @@ from smearscan.detect.base import FloatBox, resize_to_scale
 from smearscan.detect.boxes import keep_best
 from smearscan.detect.card import load_card, load_into, load_weights
 from smearscan.detect.network import N_BINS, OUTPUT_STRIDES_PX, build_network
+from smearscan.resources import has_native_bfloat16
 
 #: Sides of the square input, px. An image is padded to the smallest that holds it, and one image makes a
 #: forward pass: what is found then depends on the image alone, never on what else was in a batch.
@@ -136,11 +137,6 @@ def prepare(network: torch.nn.Module) -> tuple[torch.nn.Module, torch.dtype]:
     dtype = torch.bfloat16 if has_native_bfloat16() else torch.float32
     network = network.to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.requires_grad_(False), dtype
-
-
-def has_native_bfloat16() -> bool:
-    """Whether this processor multiplies in bfloat16 (AVX512-BF16 or AMX); emulated it would only be slower."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def decode(

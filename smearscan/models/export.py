@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from smearscan.errors import SettingsError
-from smearscan.models.infer import BATCH_SIZE, has_native_bfloat16
+from smearscan.models.infer import BATCH_SIZE
 from smearscan.models.packages import Package
+from smearscan.resources import has_native_bfloat16
 
 if TYPE_CHECKING:
     import openvino

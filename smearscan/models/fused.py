@@ -18,8 +18,8 @@ from torch.fx.experimental.optimization import fuse
 from torch.fx.proxy import TraceError
 from torch.nn import functional
 
-from smearscan.models.infer import has_native_bfloat16
 from smearscan.models.packages import Package
+from smearscan.resources import has_native_bfloat16
 
 
 def for_inference(package: Package) -> Package:

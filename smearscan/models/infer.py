@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from smearscan.resources import has_native_bfloat16
+
 if TYPE_CHECKING:
     import torch
 
@@ -130,13 +132,6 @@ def _row_constants(
 
     means, deviations = (torch.tensor(three).repeat(n_pixels) for three in (mean, sd))
     return 1 / (largest * deviations), means / deviations
-
-
-def has_native_bfloat16() -> bool:
-    """Whether this CPU multiplies in bfloat16 (AVX512-BF16 or AMX); emulated it would only be slower."""
-    import torch
-
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:

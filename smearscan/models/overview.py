@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from smearscan.models.packages import list_packages, load_card
+from smearscan.models.packages import list_packages, list_shipped, load_card
 from smearscan.models.registry import count_parameters, list_models, network_spec
-from smearscan.resources import configs_folder
 
 
 def network_rows(n_classes: int = 2) -> list[tuple[str, str, str, str]]:
@@ -19,5 +18,5 @@ def network_rows(n_classes: int = 2) -> list[tuple[str, str, str, str]]:
 
 def other_cards() -> list[tuple[str, str]]:
     """Name and task of what is trained and is no classifier, sorted: detector and mask network."""
-    names = {card.stem for card in (configs_folder() / "cards").glob("*.toml")} - set(list_packages())
-    return [(name, str(load_card(name).model_dump()["task"])) for name in sorted(names)]
+    classifiers = list_packages()
+    return [(name, str(load_card(name).model_dump()["task"])) for name in list_shipped() if name not in classifiers]

@@ -91,9 +91,13 @@ def shipped_card(name: str) -> Path:
     """
     path = configs_folder() / "cards" / f"{name}.toml"
     if Path(name).name != name or not path.is_file():
-        known = ", ".join(sorted(card.stem for card in (configs_folder() / "cards").glob("*.toml")))
-        raise WeightsError(f"there is no package {name!r}", f"choose one of {known}")
+        raise WeightsError(f"there is no package {name!r}", f"choose one of {', '.join(list_shipped())}")
     return path
+
+
+def list_shipped() -> list[str]:
+    """Names of all weights that have a card, sorted: classifiers, and what finds and outlines cells."""
+    return sorted(card.stem for card in (configs_folder() / "cards").glob("*.toml"))
 
 
 def _card_path(name: str) -> Path:

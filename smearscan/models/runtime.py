@@ -10,7 +10,8 @@ from __future__ import annotations
 import platform
 from functools import cache
 
-from smearscan.models.infer import has_native_bfloat16, multiplies_bfloat16
+from smearscan.models.infer import multiplies_bfloat16
+from smearscan.resources import has_native_bfloat16
 
 #: Instruction sets that sum in an order of their own, the one that is taken first before the others.
 _INSTRUCTIONS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Connection, func, select
 
 from smearscan.store.schema import chunks, patients, runs, slides
 
@@ -33,6 +33,11 @@ class RunProgress:
     is_unwritten: bool = False
 
     @property
+    def but_for(self) -> str:
+        """What to add where slides are said to be done; empty where nothing is missing of them."""
+        return f" ({self.n_partial} without some of their images)" if self.n_partial else ""
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more will come."""
         return self.state != "open"
@@ -48,10 +53,13 @@ def run_progress(connection: Connection, run_id: int) -> RunProgress:
     of_files = chunks.c.run_id == run_id, chunks.c.status == "failed", chunks.c.stage == "export"
     is_unwritten = select(chunks.c.id).where(*of_files).exists()
     run = connection.execute(select(runs.c.state, is_unwritten.label("is_unwritten")).where(runs.c.id == run_id)).one()
-    of_run = select(slides.c.state, func.count(), func.sum(slides.c.n_cells)).where(slides.c.run_id == run_id)
-    by_state = {row[0]: (row[1], int(row[2] or 0)) for row in connection.execute(of_run.group_by(slides.c.state))}
-    n_slides = sum(n for n, _ in by_state.values())
-    n_done, n_failed = by_state.get("done", (0, 0))[0], by_state.get("failed", (0, 0))[0]
+    with_reason = func.count(func.nullif(slides.c.reason, ""))
+    counted = select(slides.c.state, func.count(), func.sum(slides.c.n_cells), with_reason)
+    of_run = counted.where(slides.c.run_id == run_id).group_by(slides.c.state)
+    by_state = {row[0]: (row[1], int(row[2] or 0), row[3]) for row in connection.execute(of_run)}
+    n_slides = sum(n for n, _, _ in by_state.values())
+    n_done, _, n_partial = by_state.get("done", (0, 0, 0))
+    n_failed = by_state.get("failed", (0, 0, 0))[0]
     patient_states = select(patients.c.state, func.count()).where(patients.c.run_id == run_id)
     reported = {row[0]: int(row[1]) for row in connection.execute(patient_states.group_by(patients.c.state))}
     begun = _begun(connection, run_id)
@@ -60,19 +68,14 @@ def run_progress(connection: Connection, run_id: int) -> RunProgress:
         n_slides=n_slides,
         n_done=n_done,
         n_failed=n_failed,
-        n_cells=sum(n for _, n in by_state.values()),
+        n_cells=sum(n for _, n, _ in by_state.values()),
         n_patients=sum(reported.values()),
         n_reported=reported.get("done", 0),
         n_pageless=reported.get("failed", 0),
-        n_partial=connection.execute(select(func.count()).where(*partial_slides(run_id))).scalar_one(),
+        n_partial=n_partial,
         is_unwritten=run.is_unwritten,
         fraction=(n_done + n_failed + begun) / max(1, n_slides),
     )
-
-
-def partial_slides(run_id: int) -> tuple[ColumnElement[bool], ...]:
-    """What the slides of a run fulfil that are done, but for some of their images; `reason` says which."""
-    return slides.c.run_id == run_id, slides.c.state == "done", slides.c.reason != ""
 
 
 def _begun(connection: Connection, run_id: int) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from smearscan.stages.progress import RunProgress, partial_slides, run_progress
+from smearscan.stages.progress import RunProgress, run_progress
 from smearscan.stages.table import STAGES
 from smearscan.store.clock import now
 from smearscan.store.runs import Run
@@ -118,10 +118,9 @@ def _unmade(connection: Connection, run_id: int, at_most: int) -> tuple[tuple[st
 
 
 def _losses(connection: Connection, run_id: int, at_most: int) -> tuple[tuple[str, str], ...]:
-    partial = select(slides.c.slide_id, slides.c.reason).where(*partial_slides(run_id))
-    return tuple(
-        (row.slide_id, row.reason) for row in connection.execute(partial.order_by(slides.c.place).limit(at_most))
-    )
+    is_partial = slides.c.run_id == run_id, slides.c.state == "done", slides.c.reason != ""
+    query = select(slides.c.slide_id, slides.c.reason).where(*is_partial).order_by(slides.c.place).limit(at_most)
+    return tuple((slide, loss) for slide, loss in connection.execute(query))
 
 
 def _waiting(connection: Connection, run_id: int) -> tuple[tuple[str, int, str], ...]:

@@ -86,7 +86,8 @@ patients = Table(
     UniqueConstraint("run_id", "place"),
 )
 
-#: A slide of a run. `stamp` is what its files were when they were first read; `result` the artefact of its record.
+#: A slide of a run. `stamp` is what its files were when they were first read; `result` the artefact of its record;
+#: `reason` why it failed, or, of one that did not, which of its images it does without.
 slides = Table(
     "slides",
     metadata,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO
 
@@ -103,8 +103,7 @@ def write_smear(
     counts: Counter[CellClass] = Counter()
     try:
         with writing(path) as image, writing(truth_csv) as file:
-            stream = TextIOWrapper(file, "utf-8", newline="")  # type: ignore[type-var]  # any file opened "wb" will do
-            table = csv.writer(stream, lineterminator="\n")
+            table = csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
             table.writerow(COLUMNS)
 
             def take(cells: list[TrueCell]) -> None:
@@ -115,7 +114,6 @@ def write_smear(
                 write_pyramid(image, smear, take, has_mpp, progress)
             else:
                 _write_field(image, suffix, smear, take, progress)
-            stream.detach()  # it would close the file, which is not yet in its place
         truth = SmearTruth(path, truth_csv, truth_json, smear.parameters(), _ordered(counts))
         truth_json.write_text(_as_json(truth), "utf-8")
     except OSError as error:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from smearscan.detect.network import build_network, quiet_ultralytics
-from smearscan.models.infer import has_native_bfloat16
+from smearscan.resources import has_native_bfloat16
 from smearscan.train.averages import follow
 from smearscan.train.detector_tiles import TileMaker
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from smearscan.models.infer import has_native_bfloat16
+from smearscan.resources import has_native_bfloat16
 from smearscan.train.averages import follow
 from smearscan.train.mix_style import styles_mixed
 

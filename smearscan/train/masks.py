@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from smearscan.crops.network import CellMaskNet
-from smearscan.models.infer import has_native_bfloat16
+from smearscan.resources import has_native_bfloat16
 from smearscan.train.averages import follow
 from smearscan.train.mask_data import SIDE_PX, UM_PER_PX, LabelledCell, MaskSource, draw_window
 from smearscan.train.mask_taught import TaughtCells

@@ -40,8 +40,7 @@ def follow(state: State, run_id: int) -> int:
             if progress.is_over:
                 break
             time.sleep(_LOOK_S)
-    partly = f" ({progress.n_partial} without some of their images)" if progress.n_partial else ""
-    click.echo(f"{progress.state}: {progress.n_done} slides done{partly}, {progress.n_failed} failed")
+    click.echo(f"{progress.state}: {progress.n_done} slides done{progress.but_for}, {progress.n_failed} failed")
     if progress.n_failed or progress.n_partial:
         click.echo("not everything was screened: `smearscan status last` and slides.csv say what and why", err=True)
     if progress.n_pageless or progress.is_unwritten:

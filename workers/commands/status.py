@@ -83,7 +83,7 @@ def _lines(status: RunStatus, closed: str = "") -> str:
     what = "stat" if run.priority == 0 else "routine"
     lines = [
         f"run {run.name} ({what}, {run.laboratory}): {progress.state}, {progress.fraction:.0%}; "
-        f"{progress.n_done} of {progress.n_slides} slides done, {progress.n_failed} failed; "
+        f"{progress.n_done} of {progress.n_slides} slides done{progress.but_for}, {progress.n_failed} failed; "
         f"{progress.n_reported} of {progress.n_patients} patients reported; {progress.n_cells:,} cells"
     ]
     if not progress.is_over:
