@@ -112,7 +112,13 @@ def predictive_interval(
     # Beyond twice what the validation expects no reading contradicts it from this side.
     below = _readings(k) if k < 2 * judged * false_alarms.mean else [k]
     above = [judged - j for j in _readings(judged - k)] if judged - k < 2 * judged * (1 - sensitivity.mean) else [k]
-    return min(limits.low(j) for j in above), max(limits.high(j) for j in below)
+    # From this reading, which mostly decides: of those that do not move the limit no root is sought.
+    low, high = limits.ceiling, 0.0
+    for j in above[::-1]:
+        low = limits.low(j, low)
+    for j in below[::-1]:
+        high = limits.high(j, high)
+    return low, high
 
 
 def _readings(last: int) -> list[int]:
@@ -138,24 +144,25 @@ class _Limits:
     false_alarms: RateModel
     tail: float
 
-    def low(self, k: int) -> float:
-        """The least fraction of which so many calls or more are not too unlikely."""
+    def low(self, k: int, at_most: float) -> float:
+        """The least fraction of which so many calls or more are not too unlikely, or `at_most` if that is less."""
         if not k:
             return 0.0
-        at_least = self._chance(tabulate_tail(lambda q: betainc(k, self.n - k + 1, q), k, self.n))
-        tail = self.tail * at_least(self._ceiling)
-        return root_or_end(lambda fraction: at_least(fraction) - tail, 0.0, self._ceiling)
+        so_many = self._chance(tabulate_tail(lambda q: betainc(k, self.n - k + 1, q), k, self.n))
+        tail = self.tail * so_many(self.ceiling)
+        return root_or_end(lambda fraction: so_many(fraction) - tail, 0.0, at_most)
 
-    def high(self, k: int) -> float:
-        """The largest of which so few are not."""
+    def high(self, k: int, at_least: float) -> float:
+        """The largest of which so few are not, or `at_least` if that is more."""
         if k >= self.n:
-            return self._ceiling
-        at_most = self._chance(tabulate_tail(lambda q: betaincc(k + 1, self.n - k, q), k, self.n))
-        tail = self.tail * at_most(0.0)
-        return root_or_end(lambda fraction: tail - at_most(fraction), 0.0, self._ceiling)
+            return self.ceiling
+        so_few = self._chance(tabulate_tail(lambda q: betaincc(k + 1, self.n - k, q), k, self.n))
+        tail = self.tail * so_few(0.0)
+        return root_or_end(lambda fraction: so_few(fraction) - tail, self.ceiling, at_least)
 
     @property
-    def _ceiling(self) -> float:
+    def ceiling(self) -> float:
+        """No more blasts are believed in than cells that could be blasts."""
         return clopper_pearson(self.n_judged, self.n, _STRATUM_CONFIDENCE).high
 
     def _chance(self, binomial_tail: Callable[[np.ndarray], np.ndarray]) -> Callable[[float], float]:
@@ -191,7 +198,7 @@ def tabulate_tail(tail: Callable[[np.ndarray], np.ndarray], k: int, n: int) -> C
 
 
 def root_or_end(function: Callable[[float], float], start: float, end: float) -> float:
-    """Where an increasing function crosses 0, or the end it does not reach."""
+    """Where a function that rises on the way from `start` to `end` crosses 0, or the end that it does not reach."""
     from scipy.optimize import brentq  # a quarter of a second of imports, for those who aggregate alone
 
     if function(start) >= 0:

@@ -65,9 +65,10 @@ def grad_cam(package: Package, images: np.ndarray, class_index: int | None = Non
 def fine_cam(package: Package, images: np.ndarray, class_index: int | None = None) -> np.ndarray:
     """Grad-CAM of the last layer that still shows parts of a small image; arguments and result as of `grad_cam`."""
     model, last = package.model, network_spec(package.card.network).cam_layer
-    maps = []
+    maps, layer = [], ""
     for x in _batches(package, images):
-        maps.append(_cam(model, x, _fine_layer(model, last, x), class_index).cpu().numpy())
+        layer = layer or _fine_layer(model, last, x[:1])  # one image tells how wide the maps of all are
+        maps.append(_cam(model, x, layer, class_index).cpu().numpy())
     return _joined(maps, images)
 
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smearscan.aggregate.correct import correct_fraction
+from smearscan.aggregate.correct import correct_fraction, predictive_interval
 from smearscan.aggregate.differential import Tally
 from smearscan.aggregate.intervals import clopper_pearson
+from smearscan.aggregate.rates import fit_rate
 from smearscan.aggregate.validation import Validation, ValidationGroup
 
 
@@ -159,6 +160,17 @@ def test_one_more_blast_never_lowers_the_estimate_or_a_limit(counts: tuple[int, 
     assert more.unclipped > fewer.unclipped
     assert more.interval.low >= fewer.interval.low - 1e-6
     assert more.interval.high >= fewer.interval.high - 1e-6
+
+
+def test_a_limit_is_no_lower_than_that_of_a_lower_reading_that_contradicts_nothing_at_the_far_end() -> None:
+    # So few calls among so many cells that only the end of the scale is left to a reading of 29; that of 697 itself
+    # ends near 0.02.
+    sensitivity, false_alarms = (
+        fit_rate(tuple((called, 200) for called in of)) for of in ((197, 155, 194), (22, 2, 19, 13))
+    )
+    few, more = (predictive_interval(Tally(60_000, 15_110, k), sensitivity, false_alarms, 0.95)[1] for k in (29, 697))
+    assert few > 0.25
+    assert more >= few
 
 
 @settings(max_examples=30, deadline=None)
