@@ -1,10 +1,11 @@
-"""What another camera, focus or a wrong scale does to blasts.
+"""What another camera, lamp, focus, stain or a wrong scale does to blasts and to cell types.
 
-    python benchmarks/robustness.py --data FOLDER --cache FOLDER
+    python benchmarks/robustness.py --data FOLDER --cache FOLDER [--only types|blasts]
 
-Whole cells that no blast network was trained on, each changed in one way and outlined anew, through the type networks
-and the blast ensemble as they run. A line a change: the share called blast in each group, and the AUROC of Taleqani's
-malignant test blocks against its benign ones, and against lymphocytes and monocytes of other laboratories.
+Cells that no network was trained on, each changed in one way and outlined anew, through the networks as they run. A
+line a change. Types: the share given their own type in each laboratory. Blasts (whole cells): the share called blast in
+each group, and the AUROC of Taleqani's malignant test blocks against its benign ones, and against lymphocytes and
+monocytes of other laboratories. `benchmarks/cameras.py` asks the detector the same.
 """
 
 from __future__ import annotations
@@ -21,17 +22,19 @@ import torch
 from smearscan.classes import LOOK_LIKE_BLASTS, MONONUCLEAR
 from smearscan.crops.mask import load_segmenter
 from smearscan.models.packages import load_package
-from smearscan.settings import load_settings
+from smearscan.settings import ClassifySettings, load_settings
 from smearscan.train.blast_cells import held_back, usable
 from smearscan.train.blast_figures import ensemble_probability, is_one_of
-from smearscan.train.cells import CellTable, load_cells, measure_row
+from smearscan.train.cells import CellTable, is_outlined, load_cells, measure_row
 from smearscan.train.measure_scores import auroc
 from smearscan.train.type_figures import cells_at, type_chances
+from smearscan.train.typed_cells import CLASSES, typed_cells
 from smearscan.train.windows import FINE_UM, WINDOW_PX, WINDOW_UM, outline
 from smearscan.verdict import name_type
 
-#: So many cells of a group, of the malignant one twice as many.
-_MOST = 200
+#: So many cells of a group, of the malignant one twice as many; of a type and laboratory.
+_MOST, _MOST_OF_TYPE = 200, 25
+_LABORATORIES = ("pbc", "raabin", "bccd", "seg1", "seg2")
 Change = Callable[[np.ndarray], np.ndarray]
 
 
@@ -78,13 +81,31 @@ def denser(*exponents: float) -> Change:
     return lambda window: (255 * (window / 255) ** np.array(exponents)).clip(0, 255).astype(np.uint8)
 
 
+def lit(*white: float) -> Change:
+    """Under a lamp that is not balanced, too weak or too strong: what white comes out as, 1 being white."""
+    return lambda window: (window * np.array(white)).clip(0, 255).astype(np.uint8)
+
+
+def noisy(window: np.ndarray) -> np.ndarray:
+    """Grain of 15 of 255 grey levels, the same for every cell."""
+    return (window + np.random.default_rng(0).normal(0, 15, window.shape)).clip(0, 255).astype(np.uint8)
+
+
+def grey(window: np.ndarray) -> np.ndarray:
+    """Without colour."""
+    return np.repeat(cv2.cvtColor(window, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
+
+
 CHANGES: dict[str, Change] = {
     "as it is": lambda window: window,
     "blur 0.2 µm": blurred(0.2),
     "blur 0.35 µm": blurred(0.35),
     "blur 0.5 µm": blurred(0.5),
+    "blur 1 µm": blurred(1.0),
     "0.5 µm/px": coarse(0.5),
     "JPEG 40": as_jpeg(40),
+    "JPEG 20": as_jpeg(20),
+    "noise": noisy,
     "sharpened": sharpened,
     "scale off: 0.85": scaled(0.85),
     "scale off: 1.15": scaled(1.15),
@@ -93,6 +114,14 @@ CHANGES: dict[str, Change] = {
     "stained 0.7 times": denser(0.7, 0.7, 0.7),
     "pinker": denser(0.75, 1.1, 1.0),
     "bluer": denser(1.25, 1.05, 0.75),
+    "stained twice": denser(2, 2, 2),
+    "stained half": denser(0.5, 0.5, 0.5),
+    "yellow lamp": lit(1, 0.85, 0.6),
+    "blue lamp": lit(0.7, 0.85, 1),
+    "half the light": lit(0.5, 0.5, 0.5),
+    "too much light": lit(1.3, 1.3, 1.3),
+    "haze": lambda window: (115 + window / 2).astype(np.uint8),
+    "grey": grey,
 }
 
 
@@ -118,15 +147,35 @@ def changed(table: CellTable, rows: np.ndarray, change: Change) -> CellTable:
     return replace(part, windows=windows, masks=masks, measures=measures)
 
 
-def main() -> None:
+def typed_rows(table: CellTable) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of outlined leukocytes not trained on, drawn once with one seed, and the class of each."""
+    rng, cells = np.random.default_rng(3), typed_cells(table)
+    left_out = [CLASSES.index(name) for name in ("platelet", "smudge", "artefact")]
+    is_asked = (cells.split == 2) & ~np.isin(cells.labels, left_out) & is_outlined(table, cells.rows)
+    of_type = [
+        rng.permutation(np.flatnonzero(is_asked & table.is_from(name)[cells.rows] & (cells.labels == label)))
+        for name in _LABORATORIES
+        for label in range(len(CLASSES))
+    ]
+    chosen = np.sort(np.concatenate([places[:_MOST_OF_TYPE] for places in of_type]))
+    return cells.rows[chosen], cells.labels[chosen]
+
+
+def print_types(table: CellTable, settings: ClassifySettings) -> None:
+    """Print a line a change: the share of each laboratory's cells that are given their own type."""
+    rows, labels = typed_rows(table)
+    packages = [load_package(name) for name in settings.cell_type]
+    of = {name: table.is_from(name)[rows] for name in _LABORATORIES}
+    print(f"{'types':24}", *(f"{name} ({is_of.sum()})" for name, is_of in of.items()), sep="  ")
+    for title, change in CHANGES.items():
+        seen = changed(table, rows, change)
+        chances = type_chances(packages, seen, np.arange(len(rows)), settings.cell_type_weights or None)
+        is_right = chances.argmax(1) == labels
+        print(f"{title:24}", *(f"{is_right[is_of].mean():.3f}" for is_of in of.values()), sep="  ", flush=True)
+
+
+def print_blasts(table: CellTable, settings: ClassifySettings) -> None:
     """Print a line a change."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    table, settings = load_cells(given.data, given.cache), load_settings().classify
     groups = groups_of(table)
     rows, names = np.concatenate([*groups.values()]), np.repeat([*groups], [len(of) for of in groups.values()])
     types, members = ([load_package(name) for name in of] for of in (settings.cell_type, settings.blast))
@@ -147,6 +196,22 @@ def main() -> None:
         home = is_blast | (names == "benign")
         columns.append(f"{auroc(blast[home], is_blast[home]):.3f}, {auroc(blast[others], is_blast[others]):.3f}")
         print(f"{title:18}", *columns, sep="  ", flush=True)
+
+
+def main() -> None:
+    """Print a line a change."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--only", choices=("types", "blasts"))
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    table, settings = load_cells(given.data, given.cache), load_settings().classify
+    if given.only != "blasts":
+        print_types(table, settings)
+    if given.only != "types":
+        print_blasts(table, settings)
 
 
 if __name__ == "__main__":
