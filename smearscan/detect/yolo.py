@@ -21,6 +21,9 @@ _SIDES_PX = (64, 96, 128, 160, 192, 256, 320, 384, 512, 768)
 RIM_PX = 16
 #: A box of which less than this lies on the image belongs to the mirrored rim; a cell cut at a corner has a quarter.
 _MIN_ON_IMAGE = 0.2
+#: Levels of 255 below which no light came, and the share of a box that may be so dark. Around an eyepiece's disc, as a
+#: phone takes it, the corners are black and look like cells that the side cuts. A round cell on black has a fifth.
+_BLACK, _MOST_BLACK = 12, 0.5
 #: Windows into which larger images are cut overlap by this, px: more than the largest leukocyte at 0.5 µm/px.
 _OVERLAP_PX = 96
 #: Outside an image is clear glass, as outside a slide.
@@ -71,6 +74,8 @@ class YoloDetector:
         found = [self._search(framed, window) for window in _windows(*framed.shape[:2])]
         corners, scores = np.concatenate([c for c, _ in found]), np.concatenate([s for _, s in found])
         corners, scores = _without_rim(corners, scores, *image.shape[:2])
+        is_lit = np.array([_black_share(image, box) <= _MOST_BLACK for box in corners], bool)
+        corners, scores = corners[is_lit], scores[is_lit]
         kept = keep_best(corners, scores, _WINDOW_IOU)
         cells = [
             (
@@ -123,6 +128,13 @@ def _without_rim(corners: np.ndarray, scores: np.ndarray, height: int, width: in
     area, seen = (corners[:, 2:] - corners[:, :2]).prod(1), cut[:, 2:] - cut[:, :2]
     is_kept = (seen.min(1, initial=np.inf) >= 2) & (seen.prod(1) >= _MIN_ON_IMAGE * area)
     return cut[is_kept], scores[is_kept]
+
+
+def _black_share(image: np.ndarray, box: np.ndarray) -> float:
+    """Share of a box, in px of the image, that no light reaches."""
+    left, top, right, bottom = (round(v) for v in box.tolist())
+    part = image[top : max(bottom, top + 1), left : max(right, left + 1)]
+    return float((part < _BLACK).all(2).mean()) if part.size else 0.0
 
 
 def _loaded(weights: dict[str, torch.Tensor], name: str) -> tuple[torch.nn.Module, torch.dtype]:

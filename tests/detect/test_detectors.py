@@ -40,6 +40,16 @@ def test_red_cells_alone_are_no_leukocytes(name: str) -> None:
     assert create_detector(name, DetectSettings()).detect(rgb, 0.4) == []
 
 
+def test_the_black_around_an_eyepiece_s_disc_holds_no_leukocyte_and_hides_none() -> None:
+    rgb, boxes = draw_film(130, 120, [(60.0, 55.0), (80.0, 75.0)], 0.25)
+    height, width = rgb.shape[:2]
+    v, u = np.mgrid[:height, :width]
+    rgb[np.hypot(v - height / 2, u - width / 2) > min(height, width) / 2] = 0
+    found = create_detector("yolo", DetectSettings()).detect(rgb, 0.25)
+    assert len(found) == len(boxes)
+    assert min(_best_iou(boxes, found)) > 0.5
+
+
 @pytest.mark.parametrize("name", DETECTORS)
 @pytest.mark.parametrize("value", [0, 128, 255])
 def test_an_even_image_holds_nothing(name: str, value: int) -> None:
